@@ -1,0 +1,220 @@
+"""The operator's settings: one frozen tree. The docstring under each field is its documentation."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of the tree: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PortRange(Section):
+    """A closed range of TCP ports."""
+
+    first: Port
+    last: Port
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PortRange:
+        if self.first > self.last:
+            message = f"the range {self} is empty: its first port is above its last"
+            raise ValueError(message)
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+def _parse_port_range(value: object) -> object:
+    if isinstance(value, str):
+        first, dash, last = value.partition("-")
+        if not (dash and first.strip().isdigit() and last.strip().isdigit()):
+            message = f"expected FIRST-LAST, for example 50000-50199, not {value!r}"
+            raise ValueError(message)
+        return {"first": int(first), "last": int(last)}
+    return value
+
+
+class Durability(StrEnum):
+    """How hard an upload is put on the disk before it is reported complete."""
+
+    FAST = "fast"
+    STRICT = "strict"
+
+
+class LogFormat(StrEnum):
+    """How log events are written."""
+
+    JSON = "json"
+    PRETTY = "pretty"
+
+
+class SftpSettings(Section):
+    """SFTP over SSH."""
+
+    enabled: bool = True
+    """Whether the SFTP front end runs."""
+    port: Port = 2022
+    """TCP port of the SSH listener."""
+    idle_timeout_s: Seconds = 900.0
+    """A session without any request for this long is ended."""
+    max_sessions_per_connection: Annotated[int, Field(ge=1, le=64)] = 10
+    """SFTP channels that one SSH connection may open."""
+    max_auth_attempts: Annotated[int, Field(ge=1, le=64)] = 10
+    """Failed attempts on one connection before it is closed; agents may offer several keys."""
+    max_unauthenticated: Annotated[int, Field(ge=1)] = 100
+    """Connections per worker that have not signed in yet; more are closed at once."""
+    max_unauthenticated_per_network: Annotated[int, Field(ge=1)] = 20
+    """The same, for one /24 (IPv4) or /64 (IPv6) network."""
+
+
+class FtpsSettings(Section):
+    """FTP over TLS."""
+
+    enabled: bool = True
+    """Whether the FTPS front end runs."""
+    port: Port = 2121
+    """TCP port of the explicit-TLS listener (AUTH TLS)."""
+    implicit_port: Port = 2990
+    """TCP port of the implicit-TLS listener."""
+    passive_ports: Annotated[PortRange, BeforeValidator(_parse_port_range)] = PortRange(first=50000, last=50199)
+    """Ports for passive data connections, shared by all workers, as FIRST-LAST."""
+    masquerade_address: str | None = None
+    """The IPv4 address that PASV replies name when the server is behind NAT."""
+    require_close_notify: bool = True
+    """Whether an upload counts as complete only after TLS close_notify. Off admits clients that
+    just close, at the price that a cut connection looks like a finished upload."""
+    idle_timeout_s: Seconds = 300.0
+    """A control connection without a command or transfer for this long is closed."""
+    login_timeout_s: Seconds = 30.0
+    """A connection that has not signed in after this long is closed."""
+    max_connections: Annotated[int, Field(ge=1)] = 256
+    """Control connections per worker."""
+    max_connections_per_address: Annotated[int, Field(ge=1)] = 50
+    """Control connections per worker from one address."""
+
+
+class HttpSettings(Section):
+    """HTTPS: WebDAV under /dav/, health, and what later comes to the same port."""
+
+    enabled: bool = True
+    """Whether the HTTPS front end runs."""
+    port: Port = 8443
+    """TCP port of the HTTPS listener."""
+    body_idle_timeout_s: Seconds = 60.0
+    """A request body that brings no byte for this long is given up and the upload aborted."""
+    max_uploads: Annotated[int, Field(ge=1)] = 64
+    """Uploads at the same time per worker."""
+    dav_threads: Annotated[int, Field(ge=1, le=256)] = 16
+    """Threads per worker that run WebDAV requests."""
+
+
+class TlsSettings(Section):
+    """The certificate that FTPS and HTTPS show."""
+
+    certificate: Path | None = None
+    """PEM file with the certificate chain. Default: a self-signed one made in the data folder."""
+    key: Path | None = None
+    """PEM file with the private key of the certificate."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> TlsSettings:
+        if (self.certificate is None) != (self.key is None):
+            message = "tls.certificate and tls.key go together: set both or neither"
+            raise ValueError(message)
+        return self
+
+
+class DatabaseSettings(Section):
+    """Where the user store lives."""
+
+    url: str | None = None
+    """``sqlite:////absolute/path.db`` or ``postgresql://user@host/name``. Default: SQLite in the data folder."""
+    pool_size: Annotated[int, Field(ge=1, le=100)] = 8
+    """Connections per process on PostgreSQL."""
+
+
+class AuthSettings(Section):
+    """Sign-in rules of the site."""
+
+    min_rsa_bits: Annotated[int, Field(ge=2048, le=16384)] = 2048
+    """RSA keys shorter than this are refused."""
+    max_failures_per_user: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Failed sign-ins of one user within the window before further ones are refused unchecked."""
+    max_failures_per_network: Annotated[int, Field(ge=1, le=100000)] = 50
+    """The same for one /24 (IPv4) or /64 (IPv6) network."""
+    failure_window_s: Seconds = 300.0
+    """Length of the window in which failures are counted."""
+    password_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    """Password hashes computed at the same time per worker; each takes 19 MiB."""
+    webdav_cache_s: Annotated[float, Field(ge=0, le=60)] = 60.0
+    """How long a WebDAV sign-in is remembered, so that not every request is checked anew. 0 switches it off."""
+    password_without_totp: bool = False
+    """Whether users with TOTP enrolled may use their password alone on SFTP, FTPS and WebDAV."""
+
+
+class FilesSettings(Section):
+    """The tree of files."""
+
+    homes: Path | None = None
+    """Folder that holds the users' home folders. Default: ``files/home`` in the data folder."""
+    durability: Durability = Durability.FAST
+    """``strict`` puts every upload on stable storage before reporting it complete; ``fast`` leaves that to the kernel."""
+    stale_upload_s: Seconds = 86400.0
+    """Temporary files of uploads that no process holds are removed after this long."""
+    max_open_files: Annotated[int, Field(ge=1, le=100000)] = 256
+    """Files that one session may have open."""
+    allow_symlinks: bool = False
+    """Whether clients may create symbolic links (only ever inside their own mount)."""
+    allow_hard_links: bool = False
+    """Whether clients may create hard links (only ever inside their own mount)."""
+
+
+class LogSettings(Section):
+    """Log output, on standard error."""
+
+    format: LogFormat = LogFormat.PRETTY
+    """``json`` for machines, ``pretty`` for people."""
+    level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    """The least severe level that is written."""
+
+
+class Settings(Section):
+    """Everything the operator may say."""
+
+    data: Path = Path("data")
+    """Data folder: database, generated keys and certificate, home folders. Made with mode 0700."""
+    listen: str = "127.0.0.1"
+    """Address that all front ends listen on; ``0.0.0.0`` or ``::`` to serve the network."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Worker processes per front end."""
+    drain_s: Seconds = 30.0
+    """Grace that running transfers get after SIGTERM before they are aborted."""
+    sftp: SftpSettings = SftpSettings()
+    ftps: FtpsSettings = FtpsSettings()
+    http: HttpSettings = HttpSettings()
+    tls: TlsSettings = TlsSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    auth: AuthSettings = AuthSettings()
+    files: FilesSettings = FilesSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL with the default filled in."""
+        return self.database.url or f"sqlite:///{(self.data / 'quaymaster.db').absolute()}"
+
+    @property
+    def homes(self) -> Path:
+        """The homes folder with the default filled in."""
+        return (self.files.homes or self.data / "files" / "home").absolute()

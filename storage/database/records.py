@@ -1,0 +1,215 @@
+"""The rows of the user store as values: what readers of the store get.
+
+Times are Unix seconds (float, UTC). Ids are 32 lower-case hex digits unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Method(StrEnum):
+    """How a user proves who they are: the row of the decision table."""
+
+    LOCAL = "local"
+    LOCAL_KEY = "local+key"
+    LDAP = "ldap"
+    SAML = "saml"
+    OIDC = "oidc"
+    NONE = "none"
+
+    @property
+    def is_sso(self) -> bool:
+        """Whether the person signs in at an identity provider and has no password here."""
+        return self in {Method.SAML, Method.OIDC}
+
+
+class Status(StrEnum):
+    """Whether the account is in use. Disabled can come back; deprovisioned was ended by its source."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    DEPROVISIONED = "deprovisioned"
+
+
+class Owner(StrEnum):
+    """The source that owns a user, a field or a membership; a source changes only what it owns."""
+
+    MANUAL = "manual"
+    SCIM = "scim"
+    LDAP = "ldap"
+    JIT = "jit"
+    PORTAL = "portal"
+
+
+class Role(StrEnum):
+    """What a user may do in administration."""
+
+    USER = "user"
+    GROUP_ADMIN = "group-admin"
+    READ_ONLY_ADMIN = "read-only-admin"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One person or service account.
+
+    ``name`` is the login name in canonical form (NFC, casefolded). ``home`` is the folder name
+    under the site's home root; it does not follow a rename. ``protocols`` and ``networks`` empty
+    mean any. ``epoch`` is raised by every change of rights or credentials.
+    """
+
+    id: str
+    name: str
+    method: Method
+    status: Status
+    epoch: int
+    home: str
+    display_name: str = ""
+    email: str = ""
+    provider: str | None = None
+    role: Role = Role.USER
+    break_glass: bool = False
+    managed_by: Owner = Owner.MANUAL
+    expires_at: float | None = None
+    quota_bytes: int | None = None
+    protocols: frozenset[str] = frozenset()
+    networks: tuple[str, ...] = ()
+    totp_enrolled: bool = False
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named set of users."""
+
+    id: str
+    name: str
+    managed_by: Owner = Owner.MANUAL
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One user in one group; the same pair may be held by several owners and ends with the last."""
+
+    user_id: str
+    group_id: str
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True)
+class SshKey:
+    """An SSH public key of one user; ``blob`` is its wire form, ``fingerprint`` ``SHA256:…``."""
+
+    id: str
+    user_id: str
+    algorithm: str
+    blob: bytes
+    fingerprint: str
+    title: str = ""
+    expires_at: float | None = None
+    networks: tuple[str, ...] = ()
+    read_only: bool = False
+    created_at: float = 0.0
+    last_used_at: float | None = None
+    revoked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key of one user; ``id`` is its public part and ``digest`` SHA-256 of the secret part."""
+
+    id: str
+    user_id: str
+    digest: bytes
+    title: str = ""
+    protocols: frozenset[str] = frozenset()
+    path_prefixes: tuple[str, ...] = ()
+    read_only: bool = False
+    networks: tuple[str, ...] = ()
+    expires_at: float | None = None
+    created_at: float = 0.0
+    last_used_at: float | None = None
+    revoked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A shared folder: a storage backend with its options; ``quota_bytes`` None means no limit."""
+
+    id: str
+    name: str
+    backend: str
+    options: dict[str, str]
+    quota_bytes: int | None = None
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Rights of one user or one group at one path of their tree.
+
+    With ``folder_id``, the folder is mounted at ``path``. Without, it narrows or widens rights at
+    and below ``path`` of whatever is mounted there. ``allow`` and ``deny`` hold right names; the
+    deepest path decides, grants at the same path add up, and deny wins.
+    """
+
+    id: str
+    path: str
+    allow: frozenset[str]
+    deny: frozenset[str] = frozenset()
+    user_id: str | None = None
+    group_id: str | None = None
+    folder_id: str | None = None
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One live or ended session on some worker, as the registry shows it."""
+
+    id: str
+    user_id: str
+    user_name: str
+    front_end: str
+    peer: str
+    factor: str
+    credential_id: str | None
+    epoch: int
+    worker: str
+    opened_at: float
+    seen_at: float
+    ended_at: float | None = None
+    end_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A wake-up for every worker, in the order of ``sequence``; names a user or one session."""
+
+    sequence: int
+    user_id: str | None
+    session_id: str | None
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One thing that happened. ``subject`` is whom it is about, ``actor`` who did it."""
+
+    id: int
+    at: float
+    kind: str
+    actor: str
+    subject: str
+    outcome: str
+    reason: str
+    front_end: str = ""
+    peer: str = ""
+    session_id: str = ""
+    detail: dict[str, object] | None = None

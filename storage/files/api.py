@@ -1,0 +1,213 @@
+"""The front door of file storage: what every backend offers and what it answers.
+
+All verbs are blocking and thread-safe. Paths are relative to the backend's own root (a
+``VirtualPath`` whose root is the mount's root). Every failure is a ``StorageError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from storage.files.path import VirtualPath
+
+
+class Kind(StrEnum):
+    """What a place is. Links are shown as what they lead to inside the root, or not at all."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+
+
+class Capability(StrEnum):
+    """What only some backends can do; contract tests require these, never backend names."""
+
+    IN_PLACE = "in_place"  # WriteMode.IN_PLACE
+    FILE_DESCRIPTOR = "file_descriptor"  # Reader.fileno and Writer.fileno are not None
+    SYMLINK = "symlink"
+    HARD_LINK = "hard_link"
+    ATOMIC_RENAME = "atomic_rename"
+    SET_TIMES = "set_times"
+
+
+class WriteMode(Enum):
+    """How an upload starts and what its commit may replace."""
+
+    REPLACE = auto()  # starts empty; commit replaces what is there, atomically
+    CREATE = auto()  # starts empty; commit raises AlreadyExists if something is there by then
+    RESUME = auto()  # starts with the present bytes (none if absent); commit replaces, atomically
+    IN_PLACE = auto()  # writes go to the live file at once; abort keeps what was written
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """Facts about one file or directory.
+
+    ``size`` is in bytes; times are nanoseconds since the Unix epoch, UTC. ``version`` changes
+    whenever the content may have changed and is safe inside an HTTP strong ETag (RFC 9110 8.8.3).
+    ``identity`` is stable for the object's life and unique within the filesystem.
+    """
+
+    kind: Kind
+    size: int
+    modified_ns: int
+    accessed_ns: int
+    changed_ns: int
+    version: str
+    identity: str
+    links: int = 1
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether this is a directory."""
+        return self.kind is Kind.DIRECTORY
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a directory, with its facts."""
+
+    name: str
+    stat: Stat
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Bytes in all, used, and free for this user; ``total`` is the quota where there is one."""
+
+    total: int
+    used: int
+    available: int
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """An open file to read from; keeps the bytes it was opened on even if the file is replaced."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file now."""
+
+    def stat(self) -> Stat:
+        """Facts about the open file itself."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Read up to ``size`` bytes at ``offset``; fewer only at the end, ``b""`` past it."""
+
+    def fileno(self) -> int | None:
+        """Give a descriptor that ``os.pread`` may use until ``close``, or None."""
+
+    def close(self) -> None:
+        """Release the file; a second call does nothing."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """An upload in flight. It ends by ``commit`` or ``abort``; leaving a ``with`` block aborts.
+
+    Not closing: a front end calls ``commit`` only on the protocol's positive proof that the client
+    sent everything. After a failed write, ``commit`` raises UploadFailed.
+    """
+
+    @property
+    def size(self) -> int:
+        """Bytes that the file would have if committed now."""
+
+    def stat(self) -> Stat:
+        """Facts as they would be if committed now."""
+
+    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Write all of ``data`` at ``offset``, or raise; a gap before it reads as zeros."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Read back what was written so far (SFTP read-write handles)."""
+
+    def truncate(self, size: int) -> None:
+        """Cut or extend to ``size`` bytes."""
+
+    def set_times(self, modified_ns: int | None, accessed_ns: int | None) -> None:
+        """Set times that the committed file will have; None leaves one as it is."""
+
+    def sync(self) -> None:
+        """Put what was written so far on stable storage."""
+
+    def retarget(self, path: VirtualPath) -> None:
+        """Make ``commit`` publish under another path of the same filesystem."""
+
+    def fileno(self) -> int | None:
+        """Give a descriptor that ``os.pwrite`` may use until commit or abort, or None.
+
+        Whoever writes through it reports each write to ``wrote`` and obeys the quota there.
+        """
+
+    def wrote(self, end: int) -> None:
+        """Note that bytes before ``end`` were written through ``fileno``."""
+
+    def commit(self) -> Stat:
+        """Publish everything under the final name, atomically, and give its facts."""
+
+    def abort(self) -> None:
+        """Throw the upload away; what was there before stays. A second call does nothing."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@runtime_checkable
+class Filesystem(Protocol):
+    """One storage backend with one root; nothing outside the root can be named or reached."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this backend can do beyond the common verbs."""
+
+    def stat(self, path: VirtualPath) -> Stat:
+        """Facts about what is at ``path``; NotFound if nothing, or a link that leads outside."""
+
+    def scan(self, path: VirtualPath) -> Iterator[Entry]:
+        """List a directory in no set order, without uploads in flight and unrepresentable names."""
+
+    def open_reader(self, path: VirtualPath) -> Reader:
+        """Open a regular file; IsADirectory for a directory, PermissionDenied for a device or FIFO."""
+
+    def open_writer(self, path: VirtualPath, mode: WriteMode) -> Writer:
+        """Start an upload; the parent must exist. CREATE raises AlreadyExists at once if it can tell."""
+
+    def mkdir(self, path: VirtualPath) -> None:
+        """Make one directory; AlreadyExists if anything is there."""
+
+    def remove(self, path: VirtualPath) -> None:
+        """Remove a file; IsADirectory for a directory."""
+
+    def rmdir(self, path: VirtualPath) -> None:
+        """Remove an empty directory."""
+
+    def rename(self, source: VirtualPath, target: VirtualPath, *, replace: bool) -> None:
+        """Move atomically; without ``replace``, AlreadyExists if anything is at ``target``."""
+
+    def set_times(self, path: VirtualPath, modified_ns: int | None, accessed_ns: int | None) -> None:
+        """Set times; None leaves one as it is."""
+
+    def truncate(self, path: VirtualPath, size: int) -> None:
+        """Cut or extend the live file (SFTP SETSTAT size)."""
+
+    def space(self) -> Space:
+        """Bytes of the disk or bucket behind the root."""
+
+    def usage(self, path: VirtualPath) -> int:
+        """Bytes of all files at and below ``path`` (for quota reconciliation)."""
+
+    def sweep(self, older_than_s: float) -> int:
+        """Remove temporary files of uploads that nobody drives any more; give how many."""
