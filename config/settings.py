@@ -169,7 +169,7 @@ class FilesSettings(Section):
     homes: Path | None = None
     """Folder that holds the users' home folders. Default: ``files/home`` in the data folder."""
     durability: Durability = Durability.FAST
-    """``strict`` puts every upload on stable storage before reporting it complete; ``fast`` leaves that to the kernel."""
+    """``strict`` puts an upload on stable storage before reporting it complete; ``fast`` leaves that to the kernel."""
     stale_upload_s: Seconds = 86400.0
     """Temporary files of uploads that no process holds are removed after this long."""
     max_open_files: Annotated[int, Field(ge=1, le=100000)] = 256
