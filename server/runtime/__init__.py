@@ -1,0 +1,1 @@
+"""The processes that run the front ends: supervisor, workers, sockets, bridge, health."""

@@ -1,0 +1,71 @@
+"""The bridge from asyncio front ends to the blocking core: two pools of threads, and no third way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class Bridge:
+    """Run blocking calls of the core for an event loop; ``auth`` and ``io`` cannot starve each other.
+
+    A call that was handed over always runs to its end, also when the task that awaits it is
+    cancelled: a client that hangs up neither stops a bind at the directory nor hides its outcome.
+    """
+
+    def __init__(self, auth_threads: int, io_threads: int) -> None:
+        self._auth = ThreadPoolExecutor(auth_threads, thread_name_prefix="auth")
+        self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="io")
+
+    async def auth(self, call: Callable[..., T], *args: object, abandoned: Callable[[T], object] | None = None) -> T:
+        """Run a sign-in step; see :meth:`io` for ``abandoned``."""
+        return await _handed_over(self._auth, partial(call, *args), abandoned)
+
+    async def io(self, call: Callable[..., T], *args: object, abandoned: Callable[[T], object] | None = None) -> T:
+        """Run a file operation and give its result, or raise what it raised.
+
+        If the awaiting task is cancelled meanwhile, the call still runs to its end; then
+        ``abandoned`` gets the result (in the worker thread), so that an opened file is closed and
+        a session ended. An exception that nobody awaits any more is logged.
+        """
+        return await _handed_over(self._io, partial(call, *args), abandoned)
+
+    def shutdown(self, *, wait: bool = True) -> None:
+        """Take no more calls; with ``wait``, return when those in hand have ended."""
+        self._auth.shutdown(wait=wait)
+        self._io.shutdown(wait=wait)
+
+
+async def _handed_over(pool: ThreadPoolExecutor, call: Callable[[], T], abandoned: Callable[[T], object] | None) -> T:
+    work = pool.submit(call)
+    try:
+        # shield: wrap_future would cancel a call that still waits for a thread, and it would be lost
+        return await asyncio.shield(asyncio.wrap_future(work))
+    except asyncio.CancelledError:
+        work.add_done_callback(partial(_settle, abandoned))
+        raise
+
+
+def _settle(abandoned: Callable[[T], object] | None, work: Future[T]) -> None:
+    """See an outcome through that nobody awaits any more."""
+    if work.cancelled():
+        return
+    error = work.exception()
+    if error is not None:
+        log.warning("bridge.abandoned_call_failed", error=type(error).__name__)
+        return
+    if abandoned is None:
+        return
+    try:
+        abandoned(work.result())
+    except Exception:
+        log.exception("bridge.abandoned_result_not_settled")

@@ -1,0 +1,89 @@
+"""The bridge between asyncio and the blocking core."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from server.runtime.bridge import Bridge
+
+
+@pytest.fixture
+def bridge() -> Iterator[Bridge]:
+    bridge = Bridge(1, 1)
+    yield bridge
+    bridge.shutdown()
+
+
+def test_results_and_exceptions_come_back(bridge: Bridge) -> None:
+    """A call's result is given and its exception raised, from either pool."""
+
+    async def scenario() -> int:
+        with pytest.raises(ZeroDivisionError):
+            await bridge.auth(divmod, 1, 0)
+        return await bridge.io(max, 1, 2)
+
+    assert asyncio.run(scenario()) == 2
+
+
+def test_a_cancelled_await_does_not_lose_the_outcome(bridge: Bridge) -> None:
+    """The call runs to its end and its result reaches ``abandoned``, even if it had not started."""
+    gate, settled = threading.Event(), threading.Event()
+    results: list[str] = []
+
+    def settle(result: str) -> None:
+        results.append(result)
+        settled.set()
+
+    async def scenario() -> None:
+        blocker = asyncio.create_task(bridge.auth(gate.wait, 10))
+        queued = asyncio.create_task(bridge.auth(lambda: "session", abandoned=settle))
+        await asyncio.sleep(0)
+        queued.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await queued
+        gate.set()
+        await blocker
+
+    asyncio.run(scenario())
+
+    assert settled.wait(10)
+    assert results == ["session"]
+
+
+def test_the_pools_do_not_starve_each_other(bridge: Bridge) -> None:
+    """A sign-in that hangs in every auth thread does not hold up files."""
+    gate = threading.Event()
+
+    async def scenario() -> str:
+        hanging = asyncio.create_task(bridge.auth(gate.wait, 10))
+        await asyncio.sleep(0)
+        answer = await asyncio.wait_for(bridge.io(lambda: "read"), 5)
+        gate.set()
+        await hanging
+        return answer
+
+    assert asyncio.run(scenario()) == "read"
+
+
+def test_a_failing_call_that_nobody_awaits_does_not_harm_the_pool(bridge: Bridge) -> None:
+    """An exception of an abandoned call is swallowed into the log and the thread serves on."""
+    gate = threading.Event()
+
+    def fail() -> None:
+        gate.wait(10)
+        raise RuntimeError
+
+    async def scenario() -> str:
+        doomed = asyncio.create_task(bridge.io(fail))
+        await asyncio.sleep(0)
+        doomed.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await doomed
+        gate.set()
+        return await bridge.io(lambda: "still here")
+
+    assert asyncio.run(scenario()) == "still here"
