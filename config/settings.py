@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from config.secrets import MaskedUrl, masked_url
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -15,21 +19,26 @@ Seconds = Annotated[float, Field(gt=0)]
 class Section(BaseModel):
     """A part of the tree: immutable, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-class PortRange(Section):
+class PortRange(BaseModel):
     """A closed range of TCP ports."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     first: Port
     last: Port
 
     @model_validator(mode="after")
-    def _ordered(self) -> PortRange:
+    def _ordered(self) -> Self:
         if self.first > self.last:
             message = f"the range {self} is empty: its first port is above its last"
             raise ValueError(message)
         return self
+
+    def __contains__(self, port: int) -> bool:
+        return self.first <= port <= self.last
 
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
@@ -43,6 +52,28 @@ def _parse_port_range(value: object) -> object:
             raise ValueError(message)
         return {"first": int(first), "last": int(last)}
     return value
+
+
+def _address(text: str) -> str:
+    ip_address(text)
+    return text
+
+
+def _ipv4_address(text: str) -> str:
+    IPv4Address(text)
+    return text
+
+
+def _known_database(url: str) -> str:
+    if urlsplit(url).scheme.partition("+")[0] not in {"sqlite", "postgresql"}:
+        message = "the URL starts with neither sqlite: nor postgresql:"
+        raise ValueError(message)
+    return url
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Ipv4 = Annotated[str, AfterValidator(_ipv4_address)]
+DatabaseUrl = Annotated[str, AfterValidator(_known_database), MaskedUrl()]
 
 
 class Durability(StrEnum):
@@ -89,7 +120,7 @@ class FtpsSettings(Section):
     """TCP port of the implicit-TLS listener."""
     passive_ports: Annotated[PortRange, BeforeValidator(_parse_port_range)] = PortRange(first=50000, last=50199)
     """Ports for passive data connections, shared by all workers, as FIRST-LAST."""
-    masquerade_address: str | None = None
+    masquerade_address: Ipv4 | None = None
     """The IPv4 address that PASV replies name when the server is behind NAT."""
     require_close_notify: bool = True
     """Whether an upload counts as complete only after TLS close_notify. Off admits clients that
@@ -128,7 +159,7 @@ class TlsSettings(Section):
     """PEM file with the private key of the certificate."""
 
     @model_validator(mode="after")
-    def _both_or_none(self) -> TlsSettings:
+    def _both_or_none(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             message = "tls.certificate and tls.key go together: set both or neither"
             raise ValueError(message)
@@ -138,10 +169,16 @@ class TlsSettings(Section):
 class DatabaseSettings(Section):
     """Where the user store lives."""
 
-    url: str | None = None
-    """``sqlite:////absolute/path.db`` or ``postgresql://user@host/name``. Default: SQLite in the data folder."""
+    url: DatabaseUrl | None = None
+    """``sqlite:////absolute/path.db`` or ``postgresql://user@host/name``; its password is never shown.
+    May name where the URL is kept: ``file:/path`` or ``env:NAME``. Default: SQLite in the data folder."""
     pool_size: Annotated[int, Field(ge=1, le=100)] = 8
     """Connections per process on PostgreSQL."""
+
+    def __repr__(self) -> str:
+        return f"DatabaseSettings(url={masked_url(self.url)!r}, pool_size={self.pool_size})"
+
+    __str__ = __repr__
 
 
 class AuthSettings(Section):
@@ -185,7 +222,7 @@ class LogSettings(Section):
 
     format: LogFormat = LogFormat.PRETTY
     """``json`` for machines, ``pretty`` for people."""
-    level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe level that is written."""
 
 
@@ -194,7 +231,7 @@ class Settings(Section):
 
     data: Path = Path("data")
     """Data folder: database, generated keys and certificate, home folders. Made with mode 0700."""
-    listen: str = "127.0.0.1"
+    listen: Address = "127.0.0.1"
     """Address that all front ends listen on; ``0.0.0.0`` or ``::`` to serve the network."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Worker processes per front end."""
@@ -208,6 +245,30 @@ class Settings(Section):
     auth: AuthSettings = AuthSettings()
     files: FilesSettings = FilesSettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _distinct_ports(self) -> Self:
+        taken: dict[int, str] = {}
+        for name, port in self.listeners:
+            if port in taken:
+                message = f"{name} and {taken[port]} are both {port}; each listener needs its own port"
+                raise ValueError(message)
+            if self.ftps.enabled and port in self.ftps.passive_ports:
+                message = f"{name} = {port} lies in ftps.passive_ports {self.ftps.passive_ports}; move one of them"
+                raise ValueError(message)
+            taken[port] = name
+        return self
+
+    @property
+    def listeners(self) -> tuple[tuple[str, int], ...]:
+        """Key and port of every listener of the enabled front ends."""
+        every = (
+            (self.sftp.enabled, "sftp.port", self.sftp.port),
+            (self.ftps.enabled, "ftps.port", self.ftps.port),
+            (self.ftps.enabled, "ftps.implicit_port", self.ftps.implicit_port),
+            (self.http.enabled, "http.port", self.http.port),
+        )
+        return tuple((name, port) for enabled, name, port in every if enabled)
 
     @property
     def database_url(self) -> str:
