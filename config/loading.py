@@ -165,7 +165,7 @@ def _read_environment(found: _Gathering) -> None:
             found.values[leaf.path], found.sources[leaf.path] = text, source
 
 
-def _take(found: _Gathering, leaf: Leaf, value: object, source: str, folder: Path, environ: Mapping[str, str]) -> None:
+def _take(found: _Gathering, leaf: Leaf, value: object, source: str, folder: Path) -> None:
     """Keep a value, following a reference where the setting is a secret."""
     reference = SecretRef.parse(value) if leaf.secret is not None and isinstance(value, str) else None
     if reference is not None:

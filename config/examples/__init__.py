@@ -1,0 +1,1 @@
+"""Configurations to start from; every one is loaded by the tests."""
