@@ -1,0 +1,1 @@
+"""Measurements against the named peers, interleaved in one run and given as ratios."""
