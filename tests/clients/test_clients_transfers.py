@@ -1,0 +1,144 @@
+"""Every real client moves real files up and down, and what arrives is what was sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clients import CLIENTS, RESUMING, Client, Endpoint
+
+pytestmark = pytest.mark.system
+
+BIG_BYTES = 1 << 30
+MANY = 2000
+NAMES = (
+    "plain.txt",
+    "with space.txt",
+    "it's quoted.txt",
+    'double "quoted".txt',
+    "ünïcode-ÅÄÖ.txt",
+    "日本語のファイル.txt",
+    "файл.txt",
+    "emoji-🚢📦.txt",
+    "per%cent & plus+hash#.txt",
+    "brackets [1] {2} (3).txt",
+    "-leading-dash.txt",
+    ".hidden",
+    "empty",
+)
+
+# What a client's own command language cannot name; each with the reason.
+CANNOT_NAME = {
+    "cadaver": {'double "quoted".txt', "brackets [1] {2} (3).txt"},  # its parser has no escape for " and globs brackets
+}
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file."""
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def ids(client: Client) -> str:
+    return client.name
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file of 1 GiB without a pattern that a wrong offset could hide in."""
+    file = tmp_path_factory.mktemp("big") / "big.bin"
+    with file.open("wb") as sink:
+        for _ in range(BIG_BYTES >> 20):
+            sink.write(os.urandom(1 << 20))
+    yield file
+    file.unlink()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """2,000 small files, each with a content of its own."""
+    folder = tmp_path_factory.mktemp("many")
+    files = [folder / f"file-{number:04}.txt" for number in range(MANY)]
+    for number, file in enumerate(files):
+        file.write_bytes(f"{number}\n".encode() * (1 + number % 40))
+    return files
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=ids)
+def test_odd_names_and_an_empty_file_survive_the_round_trip(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+    """Spaces, quotes, non-Latin letters, emoji and empty files come back as they were sent."""
+    source, back = tmp_path / "source", tmp_path / "back"
+    source.mkdir()
+    back.mkdir()
+    names = [name for name in NAMES if name not in CANNOT_NAME.get(client.name, ())]
+    for name in names:
+        (source / name).write_bytes(b"" if name == "empty" else name.encode() * 100)
+    if client.name == "scp":  # its one remote pattern, *, does not match a leading dot
+        (source / ".hidden").unlink()
+        names.remove(".hidden")
+
+    client.put(endpoint, [source / name for name in names], f"/names-{client.name}")
+    client.get(endpoint, names, f"/names-{client.name}", back)
+
+    assert {name: (source / name).read_bytes() for name in names} == {
+        file.name: file.read_bytes() for file in back.iterdir()
+    }
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=ids)
+def test_one_gibibyte_comes_back_whole(client: Client, endpoint: Endpoint, big: Path, tmp_path: Path) -> None:
+    """A file of 1 GiB goes up and comes down with the same checksum."""
+    client.put(endpoint, [big], f"/big-{client.name}")
+    client.get(endpoint, [big.name], f"/big-{client.name}", tmp_path)
+
+    assert digest(tmp_path / big.name) == digest(big)
+    (tmp_path / big.name).unlink()
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=ids)
+def test_two_thousand_small_files_come_back_whole(
+    client: Client, endpoint: Endpoint, many: list[Path], tmp_path: Path
+) -> None:
+    """2,000 small files go up and come down, none missing and none mixed up."""
+    client.put(endpoint, many, f"/many-{client.name}")
+    client.get(endpoint, [file.name for file in many], f"/many-{client.name}", tmp_path)
+
+    assert {file.name: file.read_bytes() for file in many} == {
+        file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()
+    }
+
+
+@pytest.mark.parametrize("client", RESUMING, ids=ids)
+def test_an_upload_is_resumed(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+    """A client that finds the first part of its file there sends the rest only, and the whole is right."""
+    whole, first = tmp_path / "resumed.bin", tmp_path / "first" / "resumed.bin"
+    whole.write_bytes(os.urandom(3_000_001))
+    first.parent.mkdir()
+    first.write_bytes(whole.read_bytes()[:1_234_567])
+    remote = f"/resume-up-{client.name}"
+    client.put(endpoint, [first], remote)
+
+    client.resume_put(endpoint, whole, f"{remote}/resumed.bin")
+
+    back = tmp_path / "back"
+    back.mkdir()
+    client.get(endpoint, ["resumed.bin"], remote, back)
+    assert digest(back / "resumed.bin") == digest(whole)
+
+
+@pytest.mark.parametrize("client", RESUMING, ids=ids)
+def test_a_download_is_resumed(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+    """A client that has the first part of a file fetches the rest only, and the whole is right."""
+    whole, part = tmp_path / "resumed.bin", tmp_path / "part.bin"
+    whole.write_bytes(os.urandom(3_000_001))
+    part.write_bytes(whole.read_bytes()[:1_234_567])
+    remote = f"/resume-down-{client.name}"
+    client.put(endpoint, [whole], remote)
+
+    client.resume_get(endpoint, f"{remote}/resumed.bin", part)
+
+    assert digest(part) == digest(whole)
