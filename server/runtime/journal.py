@@ -11,13 +11,15 @@ import structlog
 
 from auth_backends.api import Clock, FrontEnd
 from storage.database.store import Store, StoreError, StoreUnavailable
-from storage.files.workspace import FileEvent
+from storage.files.events import EventKind, FileEvent
 
 log = structlog.get_logger(__name__)
 
 CAPACITY = 10_000  # entries that wait while the database is away: minutes of a busy worker, some MB
 RETRY_S = 0.5
 CLOSING_RETRY_S = 0.05
+
+UNRECORDED = frozenset({EventKind.DOWNLOADED, EventKind.UPLOAD_ABORTED})  # logged, but no change to any file
 
 Entry = Callable[[Store], None]
 
@@ -118,3 +120,36 @@ class FileJournal:
         self._front_end = front_end
         self._peer = peer
         self._clock = clock
+
+    def happened(self, event: FileEvent) -> None:
+        """Log one event, and queue its audit record if it changed files."""
+        path, target = str(event.path), None if event.target is None else str(event.target)
+        log.info(
+            f"file.{event.kind}",
+            session=self._session_id,
+            user=self._user_name,
+            front_end=self._front_end.value,
+            path=path,
+            target=target,
+            size=event.size,
+        )
+        if event.kind in UNRECORDED:
+            return
+        at = self._clock()
+        detail: dict[str, object] = {"path": path, "tree": event.tree}
+        detail |= {} if target is None else {"target": target}
+        detail |= {} if event.size is None else {"size": event.size}
+        self._journal.write(
+            lambda store: store.audit.add(
+                f"file.{event.kind}",
+                self._user_name,
+                self._user_name,
+                "done",
+                str(event.kind),
+                front_end=self._front_end.value,
+                peer=self._peer,
+                session_id=self._session_id,
+                detail=detail,
+                at=at,
+            )
+        )
