@@ -42,7 +42,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        return hmac.compare_digest(
+            self._text.encode(errors="surrogatepass"), other._text.encode(errors="surrogatepass")
+        )
 
     __hash__ = None  # type: ignore[assignment]  # a secret must not become a dictionary key
 
@@ -100,6 +102,7 @@ class SsoAssertion:
 
 
 Credential = Password | PublicKey | ApiKeyToken | SsoAssertion
+Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +112,12 @@ class Attempt:
     id: str
     front_end: FrontEnd
     credential: Credential
-    peer: IPv4Address | IPv6Address
+    peer: Address
     at: float
 
 
 class Factor(StrEnum):
-    """What proved the identity; kept in the session and the audit trail."""
+    """A kind of credential: the column of the decision table, and what proved a session's identity."""
 
     PASSWORD = "password"  # noqa: S105 - a kind of credential, not a secret
     PUBLIC_KEY = "key"
@@ -139,13 +142,18 @@ class Reason(StrEnum):
     NETWORK_NOT_ALLOWED = "network_not_allowed"
     BREAK_GLASS_NOT_HERE = "break_glass_not_here"
     TOTP_REQUIRED = "totp_required"
+    PASSWORD_NOT_EXPECTED = "password_not_expected"  # noqa: S105
+    UNUSABLE_PASSWORD = "unusable_password"  # noqa: S105
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
     NO_PASSWORD_SET = "no_password_set"  # noqa: S105
     UNKNOWN_KEY = "unknown_key"
     KEY_EXPIRED = "key_expired"
     KEY_REVOKED = "key_revoked"
     KEY_NETWORK = "key_network_not_allowed"
+    KEY_TOO_WEAK = "key_too_weak"
     MALFORMED_API_KEY = "malformed_api_key"
+    UNKNOWN_API_KEY = "unknown_api_key"
+    WRONG_API_KEY = "wrong_api_key"
     API_KEY_OUT_OF_SCOPE = "api_key_out_of_scope"
     API_KEY_OF_ANOTHER_USER = "api_key_of_another_user"
     NOT_LINKED = "not_linked"
@@ -154,6 +162,8 @@ class Reason(StrEnum):
     CHANGED_MEANWHILE = "changed_meanwhile"
     BACKEND_UNAVAILABLE = "backend_unavailable"
     NO_BACKEND = "no_backend"
+    STORE_UNAVAILABLE = "store_unavailable"
+    INTERNAL_ERROR = "internal_error"
 
 
 # What one backend says ---------------------------------------------------------------------------
@@ -200,7 +210,8 @@ PUBLIC_UNAVAILABLE = "The service cannot check your sign-in right now; try again
 class Principal:
     """Who came in and within which limits; what a front end needs to open a session.
 
-    ``path_prefixes`` empty means everywhere; ``read_only`` narrows every mount.
+    ``path_prefixes`` empty means everywhere; ``read_only`` narrows every mount. ``front_end`` and
+    ``peer`` say where the sign-in was let in, so that ``Broker.still_valid`` can ask again.
     """
 
     user: User
@@ -208,6 +219,8 @@ class Principal:
     credential_id: str | None
     read_only: bool = False
     path_prefixes: tuple[str, ...] = ()
+    front_end: FrontEnd | None = None
+    peer: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,137 @@
+"""Brute-force limits, per user and per network, shared by all workers through the store.
+
+Only failures are written. A sign-in that meets no earlier failure costs one look-up per counter
+and no write. The user's counter guards what can be guessed, passwords, and only passwords count
+in it: an attacker who knows a name can't lock that user's keys out. The network's counter guards
+everything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_network
+from typing import Protocol
+
+from auth_backends.api import Address, Clock, Reason
+from auth_backends.scope import plain_address
+from config.settings import AuthSettings
+
+PRUNE_EVERY = 256  # failures written by this process
+TURN_WAIT_S = 10.0
+_IPV4_BITS = 24
+_IPV6_BITS = 64
+
+
+class FailureTable(Protocol):
+    """What is needed of ``Store.throttle``. Times are Unix seconds."""
+
+    def failures(self, key: str, since: float) -> int:
+        """Count the failures of a key after a time."""
+
+    def add(self, key: str, at: float) -> None:
+        """Write one failure."""
+
+    def clear(self, key: str) -> None:
+        """Forget the failures of a key."""
+
+    def prune(self, before: float) -> None:
+        """Forget the failures of all keys before a time."""
+
+
+class TurnTimeout(Exception):
+    """Other sign-ins of the same user did not end in time: cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the counters said: the reason to refuse, if any, and the user's failures in the window."""
+
+    refusal: Reason | None
+    user_failures: int
+
+
+class Throttle:
+    """Counts failures in a sliding window. Thread-safe; raises StoreError when it cannot tell."""
+
+    def __init__(self, table: FailureTable, settings: AuthSettings, clock: Clock) -> None:
+        self._table = table
+        self._settings = settings
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._turns: dict[str, _Turn] = {}
+        self._written = 0
+
+    def standing(self, name: str | None, peer: Address) -> Standing:
+        """Say whether an attempt may be checked; ``name`` None asks for the network alone."""
+        since = self._clock() - self._settings.failure_window_s
+        if self._table.failures(network_key(peer), since) >= self._settings.max_failures_per_network:
+            return Standing(Reason.THROTTLED_NETWORK, 0)
+        failures = 0 if name is None else self._table.failures(user_key(name), since)
+        if failures >= self._settings.max_failures_per_user:
+            return Standing(Reason.THROTTLED_USER, failures)
+        return Standing(None, failures)
+
+    def failed(self, name: str | None, peer: Address) -> None:
+        """Count one failure against the network and, if a name is given, against the user, known or not."""
+        now = self._clock()
+        if name is not None:
+            self._table.add(user_key(name), now)
+        self._table.add(network_key(peer), now)
+        with self._lock:
+            self._written += 1
+            prune = self._written % PRUNE_EVERY == 0
+        if prune:
+            self._table.prune(now - self._settings.failure_window_s)
+
+    def succeeded(self, name: str) -> None:
+        """Forget the user's failures. The network's stay: one good account must not whitewash an attack."""
+        self._table.clear(user_key(name))
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[bool]:
+        """Hold the one turn that a user's password checks have in this process; gives whether others went before.
+
+        Attempts sent in parallel would else all pass ``standing`` before the first failure is
+        counted. With it, a burst overshoots the limit by at most one check per worker process.
+        Raises TurnTimeout.
+        """
+        with self._lock:
+            turn = self._turns.setdefault(name, _Turn())
+            waited = turn.users > 0
+            turn.users += 1
+        try:
+            if not turn.lock.acquire(timeout=TURN_WAIT_S):
+                raise TurnTimeout("other sign-ins of this user take too long")
+            try:
+                yield waited
+            finally:
+                turn.lock.release()
+        finally:
+            with self._lock:
+                turn.users -= 1
+                if turn.users == 0:
+                    del self._turns[name]
+
+
+class _Turn:
+    __slots__ = ("lock", "users")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+
+
+def user_key(name: str) -> str:
+    """Name a user's counter. The name is hashed: people type passwords into the name field."""
+    return "user:" + hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
+def network_key(peer: Address) -> str:
+    """Name a network's counter: /24 for IPv4 (also when mapped into IPv6), /64 for IPv6."""
+    address = plain_address(peer)
+    bits = _IPV4_BITS if isinstance(address, IPv4Address) else _IPV6_BITS
+    return f"net:{ip_network((address.packed, bits), strict=False)}"
