@@ -6,7 +6,7 @@ All verbs are blocking and thread-safe. Paths are relative to the backend's own 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from types import TracebackType
@@ -68,10 +68,15 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One name in a directory, with its facts."""
+    """One name in a directory, with its facts.
+
+    ``link`` says that the name is a symbolic link; ``stat`` is then of what it leads to. Whoever
+    walks a tree must not walk into links.
+    """
 
     name: str
     stat: Stat
+    link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,23 @@ class Space:
     total: int
     used: int
     available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What the composition root gives to a backend's ``build(options, dependencies)``.
+
+    ``durable`` puts every commit on stable storage before it is reported.
+    """
+
+    durable: bool = False
+
+
+class BackendFactory(Protocol):
+    """What an entry point of the group ``quaymaster.storage`` names."""
+
+    def __call__(self, options: Mapping[str, str], dependencies: Dependencies) -> Filesystem:
+        """Make the backend; ``ValueError`` with a sentence for the operator if an option is wrong."""
 
 
 @runtime_checkable
@@ -176,6 +198,9 @@ class Filesystem(Protocol):
     def stat(self, path: VirtualPath) -> Stat:
         """Facts about what is at ``path``; NotFound if nothing, or a link that leads outside."""
 
+    def is_link(self, path: VirtualPath) -> bool:
+        """Whether the name itself is a symbolic link; False if nothing is there."""
+
     def scan(self, path: VirtualPath) -> Iterator[Entry]:
         """List a directory in no set order, without uploads in flight and unrepresentable names."""
 
@@ -189,10 +214,10 @@ class Filesystem(Protocol):
         """Make one directory; AlreadyExists if anything is there."""
 
     def remove(self, path: VirtualPath) -> None:
-        """Remove a file; IsADirectory for a directory."""
+        """Remove a file, or a link whatever it leads to; IsADirectory for a directory."""
 
     def rmdir(self, path: VirtualPath) -> None:
-        """Remove an empty directory."""
+        """Remove an empty directory, or a link to a directory (the link alone)."""
 
     def rename(self, source: VirtualPath, target: VirtualPath, *, replace: bool) -> None:
         """Move atomically; without ``replace``, AlreadyExists if anything is at ``target``."""
@@ -211,3 +236,17 @@ class Filesystem(Protocol):
 
     def sweep(self, older_than_s: float) -> int:
         """Remove temporary files of uploads that nobody drives any more; give how many."""
+
+
+@runtime_checkable
+class Linker(Protocol):
+    """The further verbs of a backend with Capability.SYMLINK and Capability.HARD_LINK."""
+
+    def symlink(self, target: VirtualPath, path: VirtualPath) -> None:
+        """Make a link at ``path`` that leads to ``target``, which must exist inside the root."""
+
+    def read_link(self, path: VirtualPath) -> str:
+        """Give the text of the link at ``path``; NotFound if it leads outside, InvalidPath if it is none."""
+
+    def hard_link(self, source: VirtualPath, path: VirtualPath) -> None:
+        """Give the regular file at ``source`` the further name ``path``; AlreadyExists if taken."""
