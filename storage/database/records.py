@@ -93,6 +93,16 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """A link of a user to the immutable id of a person at a provider."""
+
+    user_id: str
+    provider: str
+    external_id: str
+    linked_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Membership:
     """One user in one group; the same pair may be held by several owners and ends with the last."""
 

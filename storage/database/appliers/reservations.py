@@ -1,0 +1,57 @@
+"""Login names and homes: each is one user's for ever, so that nobody inherits another's files or grants."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, insert, select
+
+from storage.database.errors import Conflict
+from storage.database.names import MAX_HOME_BYTES, checked_home
+from storage.database.tables import reserved_names, users
+
+
+def take_name(tx: Connection, name: str, user_id: str) -> None:
+    """Return if this user may have the canonical name; Conflict if it is, or was, another's."""
+    holder = tx.execute(select(users.c.id).where(users.c.name == name)).scalar_one_or_none()
+    if holder not in {None, user_id}:
+        raise Conflict(f"The name {name!r} is taken.")
+    if _reserved_for_another(tx, "name", name, user_id):
+        raise Conflict(f"The name {name!r} was another user's and stays reserved.")
+
+
+def take_home(tx: Connection, home: str, user_id: str) -> str:
+    """Give the home in canonical form if this user may have it; Conflict if it is, or was, another's."""
+    checked = checked_home(home)
+    holder = tx.execute(select(users.c.id).where(users.c.home == checked)).scalar_one_or_none()
+    if holder not in {None, user_id}:
+        raise Conflict(f"The home {checked!r} is another user's.")
+    if _reserved_for_another(tx, "home", checked, user_id):
+        raise Conflict(f"The home {checked!r} was another user's and stays reserved.")
+    return checked
+
+
+def home_of_new_user(tx: Connection, home: str | None, name: str, user_id: str) -> str:
+    """Give the wanted home, or the name if it can be one and is free, or else the id."""
+    if home is not None:
+        return take_home(tx, home, user_id)
+    if len(name.encode()) > MAX_HOME_BYTES:
+        return user_id
+    try:
+        return take_home(tx, name, user_id)
+    except Conflict:  # a renamed user's home has this user's name
+        return user_id
+
+
+def reserve(tx: Connection, kind: str, name: str, user_id: str, now: float) -> None:
+    """Keep what this user gives up from everybody else."""
+    tx.execute(delete(reserved_names).where(reserved_names.c.kind == kind, reserved_names.c.name == name))
+    tx.execute(insert(reserved_names), {"kind": kind, "name": name, "user_id": user_id, "reserved_at": now})
+
+
+def release_name(tx: Connection, name: str) -> None:
+    """End the reservation of a name that its own user has taken back."""
+    tx.execute(delete(reserved_names).where(reserved_names.c.kind == "name", reserved_names.c.name == name))
+
+
+def _reserved_for_another(tx: Connection, kind: str, name: str, user_id: str) -> bool:
+    same = (reserved_names.c.kind == kind, reserved_names.c.name == name)
+    return tx.execute(select(reserved_names.c.user_id).where(*same)).scalar_one_or_none() not in {None, user_id}

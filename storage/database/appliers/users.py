@@ -1,0 +1,243 @@
+"""Changes of users and of their links to providers."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import assert_never
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from storage.database.appliers import checks
+from storage.database.appliers.effect import Effect, new_id, user_named
+from storage.database.appliers.reservations import home_of_new_user, release_name, reserve, take_home, take_name
+from storage.database.change_types import (
+    CreateUser,
+    DeleteUser,
+    LinkIdentity,
+    RenameUser,
+    SetMethod,
+    SetPassword,
+    SetStatus,
+    UnlinkIdentity,
+    Unset,
+    UpdateUser,
+    UserChange,
+    UserFields,
+)
+from storage.database.errors import Conflict, InvalidChange
+from storage.database.names import canonical_name
+from storage.database.records import Status, User
+from storage.database.tables import dav_locks, dav_properties, identities, passwords, users
+
+
+def apply_user_change(tx: Connection, change: UserChange, now: float) -> Effect:
+    """Make the change inside the transaction and say what it did."""
+    match change:
+        case CreateUser():
+            effect = _create(tx, change, now)
+        case UpdateUser():
+            effect = _update(tx, change, now)
+        case SetStatus():
+            effect = _set_status(tx, change)
+        case RenameUser():
+            effect = _rename(tx, change, now)
+        case SetMethod():
+            effect = _set_method(tx, change)
+        case SetPassword():
+            effect = _set_password(tx, change, now)
+        case DeleteUser():
+            effect = _delete(tx, change, now)
+        case LinkIdentity():
+            effect = _link(tx, change, now)
+        case UnlinkIdentity():
+            effect = _unlink(tx, change)
+        case _:
+            assert_never(change)
+    return effect
+
+
+def _create(tx: Connection, change: CreateUser, now: float) -> Effect:
+    user_id = new_id()
+    name = canonical_name(change.name)
+    take_name(tx, name, user_id)
+    user = User(
+        id=user_id,
+        name=name,
+        method=change.method,
+        status=Status.ACTIVE,
+        epoch=0,  # raised to 1 with every other affected user's
+        home=home_of_new_user(tx, change.home, name, user_id),
+        display_name=change.display_name,
+        email=change.email,
+        provider=change.provider,
+        role=change.role,
+        break_glass=change.break_glass,
+        managed_by=change.managed_by,
+        expires_at=change.expires_at,
+        quota_bytes=change.quota_bytes,
+        protocols=change.protocols,
+        networks=change.networks,
+        created_at=now,
+        updated_at=now,
+    )
+    tx.execute(insert(users), _row(user))
+    if change.password_hash is not None:
+        _store_password(tx, user, change.password_hash, now)
+    detail: dict[str, object] = {"method": user.method, "managed_by": user.managed_by, "role": user.role}
+    return Effect("user.created", name, user_id, (user_id,), detail=detail)
+
+
+def _update(tx: Connection, change: UpdateUser, now: float) -> Effect:
+    old = user_named(tx, change.user_id)
+    given = {
+        field.name: value
+        for field in fields(UserFields)
+        if not isinstance(value := getattr(change.fields, field.name), Unset)
+    }
+    new = replace(old, **given)
+    row, before = _row(new), _row(old)
+    changed = {name: row[name] for name in row if row[name] != before[name]}
+    if "home" in changed:
+        changed["home"] = take_home(tx, new.home, old.id)
+        reserve(tx, "home", old.home, old.id, now)
+    if changed:
+        _keep_last_admin(tx, old, new)
+        tx.execute(update(users).where(users.c.id == old.id).values(**changed))
+    affected = (old.id,) if changed else ()
+    return Effect("user.updated", old.name, old.id, affected, bool(changed), detail=changed)
+
+
+def _set_status(tx: Connection, change: SetStatus) -> Effect:
+    user = user_named(tx, change.user_id)
+    kind = {Status.ACTIVE: "user.enabled", Status.DISABLED: "user.disabled", Status.DEPROVISIONED: "user.deprovisioned"}
+    changed = user.status is not change.status
+    if changed:
+        _keep_last_admin(tx, user, replace(user, status=change.status))
+        tx.execute(update(users).where(users.c.id == user.id).values(status=change.status.value))
+    return Effect(kind[change.status], user.name, user.id, (user.id,) if changed else (), changed)
+
+
+def _rename(tx: Connection, change: RenameUser, now: float) -> Effect:
+    user = user_named(tx, change.user_id)
+    name = canonical_name(change.name)
+    if name == user.name:
+        return Effect("user.renamed", name, user.id, changed=False)
+    take_name(tx, name, user.id)
+    release_name(tx, name)
+    reserve(tx, "name", user.name, user.id, now)
+    tx.execute(update(users).where(users.c.id == user.id).values(name=name))
+    return Effect("user.renamed", name, user.id, (user.id,), detail={"old_name": user.name})
+
+
+def _set_method(tx: Connection, change: SetMethod) -> Effect:
+    old = user_named(tx, change.user_id)
+    new = replace(old, method=change.method, provider=change.provider)
+    _row(new)
+    if new == old:
+        return Effect("user.method_set", old.name, old.id, changed=False)
+    tx.execute(update(users).where(users.c.id == old.id).values(method=new.method.value, provider=new.provider))
+    if new.method not in checks.LOCAL_METHODS:  # a hash that must never be compared must not be kept
+        tx.execute(delete(passwords).where(passwords.c.user_id == old.id))
+    detail: dict[str, object] = {"old_method": old.method, "method": new.method, "provider": new.provider}
+    return Effect("user.method_set", old.name, old.id, (old.id,), detail=detail)
+
+
+def _set_password(tx: Connection, change: SetPassword, now: float) -> Effect:
+    user = user_named(tx, change.user_id)
+    removed = tx.execute(delete(passwords).where(passwords.c.user_id == user.id)).rowcount
+    if change.password_hash is None:
+        affected = (user.id,) if removed else ()
+        return Effect("user.password_removed", user.name, user.id, affected, bool(removed))
+    _store_password(tx, user, change.password_hash, now)
+    return Effect("user.password_set", user.name, user.id, (user.id,))
+
+
+def _delete(tx: Connection, change: DeleteUser, now: float) -> Effect:
+    user = user_named(tx, change.user_id)
+    _keep_last_admin(tx, user, None)
+    reserve(tx, "name", user.name, user.id, now)
+    reserve(tx, "home", user.home, user.id, now)
+    home = f"home:{user.id}"
+    tx.execute(delete(dav_locks).where(or_(dav_locks.c.user_id == user.id, dav_locks.c.tree == home)))
+    tx.execute(delete(dav_properties).where(dav_properties.c.tree == home))
+    tx.execute(delete(users).where(users.c.id == user.id))
+    return Effect("user.deleted", user.name, user.id, (user.id,), detail={"home": user.home})
+
+
+def _link(tx: Connection, change: LinkIdentity, now: float) -> Effect:
+    user = user_named(tx, change.user_id)
+    provider = checks.text(change.provider, "A provider's name", required=True)
+    external_id = checks.text(change.external_id, "An external id", limit=1024, required=True)
+    detail: dict[str, object] = {"provider": provider, "external_id": external_id}
+    same = (identities.c.provider == provider, identities.c.external_id == external_id)
+    holder = tx.execute(select(identities.c.user_id).where(*same)).scalar_one_or_none()
+    if holder == user.id:
+        return Effect("identity.linked", user.name, user.id, changed=False, detail=detail)
+    if holder is not None:
+        raise Conflict("This identity is linked to another user.")
+    row = {"user_id": user.id, "provider": provider, "external_id": external_id, "linked_at": now}
+    tx.execute(insert(identities), row)
+    return Effect("identity.linked", user.name, user.id, (user.id,), detail=detail)
+
+
+def _unlink(tx: Connection, change: UnlinkIdentity) -> Effect:
+    user = user_named(tx, change.user_id)
+    same = (identities.c.provider == change.provider, identities.c.external_id == change.external_id)
+    removed = tx.execute(delete(identities).where(identities.c.user_id == user.id, *same)).rowcount
+    detail: dict[str, object] = {"provider": change.provider, "external_id": change.external_id}
+    affected = (user.id,) if removed else ()
+    return Effect("identity.unlinked", user.name, user.id, affected, bool(removed), detail)
+
+
+def _store_password(tx: Connection, user: User, password_hash: str, now: float) -> None:
+    if user.method not in checks.LOCAL_METHODS:
+        raise InvalidChange(f"A user with the method {user.method} has no password here.")
+    if not password_hash:
+        raise InvalidChange("A password hash must not be empty.")
+    tx.execute(insert(passwords), {"user_id": user.id, "hash": password_hash, "changed_at": now})
+
+
+def _keep_last_admin(tx: Connection, old: User, new: User | None) -> None:
+    """Refuse to end the last active break-glass admin, but never keep a leaver of SCIM or LDAP for that.
+
+    The transaction holds the lock of changes, so that two cannot both find the other one.
+    """
+    if not _is_last_resort(old) or (new is not None and _is_last_resort(new)):
+        return
+    if old.managed_by in checks.DIRECTORY_OWNERS:
+        return
+    others = select(func.count()).where(
+        users.c.break_glass, users.c.status == Status.ACTIVE.value, users.c.id != old.id
+    )
+    if tx.execute(others).scalar_one() == 0:
+        raise Conflict("This is the last active break-glass admin; make another one first.")
+
+
+def _is_last_resort(user: User) -> bool:
+    return user.break_glass and user.status is Status.ACTIVE
+
+
+def _row(user: User) -> dict[str, object]:
+    """Check a user as a whole and give the columns; the one place where a user's values are checked."""
+    checks.user(user)
+    return {
+        "id": user.id,
+        "name": user.name,
+        "method": user.method.value,
+        "status": user.status.value,
+        "epoch": user.epoch,
+        "home": user.home,
+        "display_name": checks.text(user.display_name, "A display name"),
+        "email": checks.text(user.email, "An e-mail address", limit=320),
+        "provider": None if user.provider is None else checks.text(user.provider, "A provider's name", required=True),
+        "role": user.role.value,
+        "break_glass": user.break_glass,
+        "managed_by": user.managed_by.value,
+        "expires_at": checks.moment(user.expires_at),
+        "quota_bytes": checks.size(user.quota_bytes, "A quota"),
+        "protocols": checks.protocols(user.protocols),
+        "networks": checks.networks(user.networks),
+        "totp_enrolled": user.totp_enrolled,
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+    }

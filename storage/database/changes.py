@@ -1,0 +1,158 @@
+"""The only writer of users, groups, memberships, credentials, folders and grants.
+
+One transaction per Change: check, write the rows, raise the epoch of every affected user, add one
+revocation per affected user, write one audit event. All of it or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import assert_never
+
+from sqlalchemy import Connection, update
+
+from storage.database.appliers.credentials import apply_credential_change
+from storage.database.appliers.effect import Effect
+from storage.database.appliers.folders import apply_folder_change
+from storage.database.appliers.groups import apply_group_change
+from storage.database.appliers.users import apply_user_change
+from storage.database.audit import insert_event
+from storage.database.change_types import (
+    UNSET,
+    AddApiKey,
+    AddMember,
+    AddSshKey,
+    Change,
+    CreateFolder,
+    CreateGroup,
+    CreateUser,
+    DeleteFolder,
+    DeleteGrant,
+    DeleteGroup,
+    DeleteUser,
+    LinkIdentity,
+    PutGrant,
+    RemoveMember,
+    RenameUser,
+    RevokeApiKey,
+    RevokeSshKey,
+    SetMethod,
+    SetPassword,
+    SetStatus,
+    UnlinkIdentity,
+    Unset,
+    UpdateUser,
+    UserFields,
+)
+from storage.database.engine import AdvisoryLock, Database
+from storage.database.revocations import insert_revocations
+from storage.database.tables import users
+
+__all__ = [
+    "UNSET",
+    "AddApiKey",
+    "AddMember",
+    "AddSshKey",
+    "Applied",
+    "Change",
+    "CreateFolder",
+    "CreateGroup",
+    "CreateUser",
+    "DeleteFolder",
+    "DeleteGrant",
+    "DeleteGroup",
+    "DeleteUser",
+    "LinkIdentity",
+    "PutGrant",
+    "RemoveMember",
+    "RenameUser",
+    "RevokeApiKey",
+    "RevokeSshKey",
+    "SetMethod",
+    "SetPassword",
+    "SetStatus",
+    "UnlinkIdentity",
+    "Unset",
+    "UpdateUser",
+    "UserFields",
+    "apply",
+]
+
+_CHUNK = 500  # databases limit the parameters of one statement
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a change did.
+
+    ``subject_id`` is the id of the row it made or changed (for a membership or identity: the
+    user's). ``users`` are the ids of those whose epoch was raised. ``changed`` is False when
+    everything already was so; then no epoch was raised.
+    """
+
+    subject_id: str
+    users: tuple[str, ...]
+    changed: bool
+
+
+def apply(database: Database, change: Change, *, actor: str, now: float) -> Applied:
+    """Make the change, or raise a StoreError and leave everything as it was."""
+    # The lock orders changes on all nodes: the check for the last break-glass admin holds until the commit,
+    # two changes of one user cannot raise the epoch to the same value, and revocations commit in order.
+    with database.write(lock=AdvisoryLock.CHANGES) as tx:
+        effect = _perform(tx, change, now)
+        _raise_epochs(tx, effect.users, now)
+        insert_revocations(tx, effect.users, effect.kind, now)
+        insert_event(tx, _event(effect, actor, now))
+    return Applied(effect.subject_id, effect.users, effect.changed)
+
+
+def _perform(tx: Connection, change: Change, now: float) -> Effect:
+    match change:
+        case (
+            CreateUser()
+            | UpdateUser()
+            | SetStatus()
+            | RenameUser()
+            | SetMethod()
+            | SetPassword()
+            | DeleteUser()
+            | LinkIdentity()
+            | UnlinkIdentity()
+        ):
+            return apply_user_change(tx, change, now)
+        case CreateGroup() | DeleteGroup() | AddMember() | RemoveMember():
+            return apply_group_change(tx, change, now)
+        case AddSshKey() | RevokeSshKey() | AddApiKey() | RevokeApiKey():
+            return apply_credential_change(tx, change, now)
+        case CreateFolder() | DeleteFolder() | PutGrant() | DeleteGrant():
+            return apply_folder_change(tx, change, now)
+    assert_never(change)
+
+
+def _raise_epochs(tx: Connection, user_ids: Iterable[str], now: float) -> None:
+    for chunk in _chunks(user_ids):
+        tx.execute(update(users).where(users.c.id.in_(chunk)).values(epoch=users.c.epoch + 1, updated_at=now))
+
+
+def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    left = iter(values)
+    while chunk := list(islice(left, _CHUNK)):
+        yield chunk
+
+
+def _event(effect: Effect, actor: str, now: float) -> dict[str, object]:
+    return {
+        "at": now,
+        "kind": effect.kind,
+        "actor": actor,
+        "subject": effect.subject,
+        "outcome": "applied" if effect.changed else "unchanged",
+        "reason": "",
+        "front_end": "",
+        "peer": "",
+        "session_id": "",
+        "detail": {"subject_id": effect.subject_id, **effect.detail},
+    }

@@ -1,0 +1,49 @@
+"""Everything that the user store may answer instead of a result.
+
+StoreError
+|-- StoreUnavailable       cannot tell: callers fail closed
+|-- SchemaTooOld           the database must be migrated first
+|-- SchemaTooNew           the database was migrated by a newer release
+|-- Conflict               the change contradicts what is there; ``message`` is for people
+|-- NotFoundInStore        the change names something that is not there
+`-- InvalidChange          the change itself makes no sense
+    `-- InvalidName        the text cannot be a login, group or folder name
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """The user store refused or failed; nothing was changed. ``message`` may be shown to an admin."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class StoreUnavailable(StoreError):
+    """Cannot tell: the database is gone, locked for too long, or broken."""
+
+
+class SchemaTooOld(StoreError):
+    """The database lacks migrations (or is empty); run ``migrate`` first."""
+
+
+class SchemaTooNew(StoreError):
+    """A newer release migrated the database; this one must not touch it."""
+
+
+class Conflict(StoreError):
+    """What is in the store forbids the change: a taken name, the last break-glass admin."""
+
+
+class NotFoundInStore(StoreError):
+    """The user, group, key, folder or grant that the change names does not exist."""
+
+
+class InvalidChange(StoreError):
+    """A value of the change is out of range or contradicts another one."""
+
+
+class InvalidName(InvalidChange):
+    """The text cannot be a login, group or folder name."""
