@@ -1,0 +1,102 @@
+"""What every command works on: the settings, the store, and who is asking."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.loading import load_settings
+from config.settings import Settings
+from server.cli.output import Failure, reporting
+from storage.database.changes import Applied, Change
+from storage.database.errors import InvalidName
+from storage.database.migrate import SchemaState, migrate, schema_state
+from storage.database.names import canonical_name
+from storage.database.records import Folder, Group, User
+from storage.database.store import Store, open_store
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="TOML file; see docs/configuration.md.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to standard output and nothing else.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One installation, opened by a command. ``actor`` goes to the audit trail."""
+
+    settings: Settings
+    store: Store
+    actor: str
+
+    def apply(self, change: Change) -> Applied:
+        """Make one change, in one transaction, under the name of whoever runs the command."""
+        return self.store.apply(change, actor=self.actor)
+
+    def user(self, name: str) -> User:
+        """Find a user by login name. Raises Failure."""
+        found = self.store.users.by_name(_canonical(name))
+        if found is None:
+            raise Failure(f"There is no user {name!r}.", then="list the users with: quaymaster user list")
+        return found
+
+    def group(self, name: str) -> Group:
+        """Find a group by name. Raises Failure."""
+        found = self.store.groups.by_name(_canonical(name))
+        if found is None:
+            raise Failure(f"There is no group {name!r}.", then="list the groups with: quaymaster group list")
+        return found
+
+    def folder(self, name: str) -> Folder:
+        """Find a shared folder by name. Raises Failure."""
+        found = self.store.folders.by_name(_canonical(name))
+        if found is None:
+            raise Failure(f"There is no folder {name!r}.", then="list the folders with: quaymaster folder list")
+        return found
+
+
+@contextmanager
+def open_site(config: Path | None) -> Iterator[Site]:
+    """Open the installation that ``config`` and the environment name; failures become exit code 1.
+
+    An empty database is created first, so that users can be added before the first start. It works
+    while the server runs: every change reaches it through the database.
+    """
+    with reporting():
+        settings = load_settings(config)
+        prepare_database(settings)
+        store = open_store(settings.database_url, pool_size=1)
+        try:
+            yield Site(settings, store, actor())
+        finally:
+            store.close()
+
+
+def prepare_database(settings: Settings) -> None:
+    """Create the data folder and the tables if there are none yet; an older schema is left alone."""
+    if settings.database.url is None and not settings.data.exists():
+        settings.data.mkdir(mode=0o700, parents=True)
+    if schema_state(settings.database_url) is SchemaState.EMPTY:
+        migrate(settings.database_url)
+
+
+def actor() -> str:
+    """Name who runs the command: ``cli:`` and the operating system's user."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user id without an entry; OSError from Python 3.13 on
+        return f"cli:{os.getuid()}"
+
+
+def _canonical(name: str) -> str:
+    try:
+        return canonical_name(name)
+    except InvalidName as error:
+        raise Failure(f"{name!r} is not a name.", str(error)) from None
