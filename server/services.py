@@ -10,6 +10,7 @@ from typing import Protocol
 from config.settings import Settings
 from server.sessions import Sessions
 from server.sign_in import SignIn
+from server.workspaces import Workspaces
 from storage.database.store import Store
 
 
@@ -31,6 +32,7 @@ class Services:
     sign_in: SignIn
     sessions: Sessions
     store: Store
+    workspaces: Workspaces
 
 
 class Control(Protocol):

@@ -6,12 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from ipaddress import ip_network
 
 import structlog
 
 from auth_backends.api import Clock, FrontEnd, Granted, Principal, Reason
-from server.peers import peer_address
 from server.runtime.journal import Journal
 from storage.database.records import SessionRow, User
 from storage.database.store import Store, StoreError
@@ -26,7 +24,7 @@ Cut = Callable[[str], None]
 
 RECHECK_S = 5.0  # a session past its first expiry is held against the present rows this often
 
-StillValid = Callable[[User, Principal], Reason | None]
+StillValid = Callable[[User | None, Principal], Reason | None]
 MountsFor = Callable[[User], MountTable]
 
 
@@ -116,7 +114,7 @@ class Sessions:
         self._live: dict[str, Session] = {}
 
     def open(
-        self, session_id: str, granted: Granted, front_end: FrontEnd, peer: str, workspace: Workspace, cut: Cut
+        self, session_id: str, granted: Granted, front_end: FrontEnd, *, peer: str, workspace: Workspace, cut: Cut
     ) -> Session:
         """Register a session; what changed since the broker's decision is applied before it is given.
 
@@ -176,6 +174,11 @@ class Sessions:
         ended_at = self._clock()
         self._journal.write(lambda store: store.sessions.end(session.id, reason, ended_at))
 
+    def bury(self, worker: str) -> None:
+        """Close the rows of a worker that is gone, in the background."""
+        at = self._clock()
+        self._journal.write(lambda store: store.sessions.end_of_worker(worker, "worker_lost", at))
+
     def recheck(self, user_ids: Iterable[str]) -> None:
         """Hold the live sessions of these users against the present rows: cut, narrow, or leave. Raises StoreError."""
         by_user = self._by_user()
@@ -221,12 +224,6 @@ class Sessions:
             self._narrow(user, stay)
 
     def _end_reason(self, user: User | None, session: Session) -> str | None:
-        if user is None:
-            return "user_deleted"
-        if user.protocols and session.front_end.value not in user.protocols:
-            return Reason.FRONT_END_NOT_ALLOWED.value
-        if user.networks and not _in_networks(session.peer, user.networks):
-            return Reason.NETWORK_NOT_ALLOWED.value
         reason = self._still_valid(user, session.principal)
         return None if reason is None else reason.value
 
@@ -260,11 +257,6 @@ class Sessions:
                 at=at,
             )
         )
-
-
-def _in_networks(peer: str, networks: tuple[str, ...]) -> bool:
-    address = peer_address(peer)
-    return any(address in ip_network(network, strict=False) for network in networks)
 
 
 def _earliest(first: float | None, second: float | None) -> float | None:

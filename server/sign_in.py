@@ -55,8 +55,15 @@ class SignIn:
         return session if session.ended is None else Refused(Reason.CHANGED_MEANWHILE)
 
     def would_accept_key(self, username: str, algorithm: str, blob: bytes, peer: str) -> bool:
-        """Whether an offered SSH key, once its signature is proved, could let this user in. No side effects."""
+        """Whether an offered SSH key, once its signature is proved, could let this user in.
+
+        No side effects. Raises StoreError if nobody can tell.
+        """
         return self._broker.would_accept(username, algorithm, blob, peer_address(peer))
+
+    def key_needs_password(self, username: str, blob: bytes, peer: str) -> bool:
+        """Whether a password must follow this proved SSH key (``local+key``). No side effects. Raises StoreError."""
+        return self._broker.key_needs_password(username, blob, peer_address(peer))
 
     def authenticate(self, front_end: FrontEnd, credential: Credential, peer: str) -> Decision:
         """Give the broker's verdict alone; one audit event is written by the broker."""
@@ -80,7 +87,7 @@ class SignIn:
         observer = FileJournal(self._journal, session_id, granted.principal.user.name, front_end, address)
         try:
             workspace = self._workspaces.open(granted.principal, observer)
-            return self._sessions.open(session_id, granted, front_end, address, workspace, cut)
+            return self._sessions.open(session_id, granted, front_end, peer=address, workspace=workspace, cut=cut)
         except StoreError as error:
             log.warning("session.store_unavailable", user=granted.principal.user.name, error=str(error))
             raise StorageUnavailable("the store cannot be reached") from error

@@ -82,7 +82,8 @@ class Watcher:
             self._sessions.compare_epochs()
             self._compared_at = now
         if now - self._touched_at >= TOUCH_S:
-            self._store.sessions.touch(self._sessions.worker, self._clock())
+            if self._sessions.live():
+                self._store.sessions.touch(self._sessions.worker, self._clock())
             self._touched_at = now
 
     def _apply(self, rows: list[Revocation]) -> None:

@@ -81,22 +81,19 @@ class Workspaces:
 
     def filesystems(self) -> list[Filesystem]:
         """Open the homes folder and every shared folder that can be reached, for sweeping."""
-        found: list[Filesystem] = []
-        for home in sorted(self._settings.homes.iterdir()) if self._settings.homes.is_dir() else []:
-            if home.is_dir() and not home.is_symlink():
-                found.append(self._filesystem("local", {"path": str(home)}))
-        for folder in self._store.folders.list():
-            mount = self._folder_mount(folder.id, ROOT)
-            if mount is not None:
-                found.append(mount.filesystem)
-        return found
+        homes = self._settings.homes.iterdir() if self._settings.homes.is_dir() else ()
+        folders = (self._folder_mount(folder.id, ROOT) for folder in self._store.folders.list())
+        return [
+            *(self._filesystem("local", {"root": str(home)}) for home in homes if _is_real_directory(home)),
+            *(mount.filesystem for mount in folders if mount is not None),
+        ]
 
     def _home_mount(self, user: User) -> Mount:
         home = _below(self._settings.homes, user.home)
         try:
             self._settings.homes.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
             home.mkdir(mode=PRIVATE, exist_ok=True)
-            filesystem = self._filesystem("local", {"path": str(home)})
+            filesystem = self._filesystem("local", {"root": str(home)})
         except OSError as error:
             raise StorageUnavailable(f"the home of {user.name} cannot be used: {error}") from error
         tree = f"home:{user.id}"
@@ -139,8 +136,12 @@ def _below(homes: Path, name: str) -> Path:
     return homes / name
 
 
+def _is_real_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
 def _rule(grant: Grant) -> Rule | None:
-    """Read a grant's row. What cannot be read gives nothing: an unknown allowance is dropped, an unknown ban bans all."""
+    """Read a grant's row. What cannot be read gives nothing: an unknown ban bans all."""
     try:
         path = VirtualPath.parse(grant.path)
     except InvalidPath:

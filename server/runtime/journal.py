@@ -21,7 +21,7 @@ CLOSING_RETRY_S = 0.05
 
 UNRECORDED = frozenset({EventKind.DOWNLOADED, EventKind.UPLOAD_ABORTED})  # logged, but no change to any file
 
-Entry = Callable[[Store], None]
+Entry = Callable[[Store], object]
 
 
 class Journal:
@@ -123,9 +123,10 @@ class FileJournal:
 
     def happened(self, event: FileEvent) -> None:
         """Log one event, and queue its audit record if it changed files."""
+        name = f"file.{event.kind}"
         path, target = str(event.path), None if event.target is None else str(event.target)
         log.info(
-            f"file.{event.kind}",
+            name,
             session=self._session_id,
             user=self._user_name,
             front_end=self._front_end.value,
@@ -141,7 +142,7 @@ class FileJournal:
         detail |= {} if event.size is None else {"size": event.size}
         self._journal.write(
             lambda store: store.audit.add(
-                f"file.{event.kind}",
+                name,
                 self._user_name,
                 self._user_name,
                 "done",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import os
 import socket
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes, PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from auth_backends.ssh_keys import fingerprint
 from config.settings import Settings
 from server.services import KeyFiles
 
@@ -143,3 +145,25 @@ def _pem(key: PrivateKeyTypes) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+def host_fingerprints(files: KeyFiles) -> tuple[str, ...]:
+    """Give each host key's type and fingerprint as ``ssh-keygen -l`` prints them."""
+    lines = (_public_line(path).split() for path in files.ssh_host_keys)
+    return tuple(f"{kind} {fingerprint(base64.b64decode(blob))}" for kind, blob in lines)
+
+
+def write_known_hosts(settings: Settings, files: KeyFiles) -> Path:
+    """Write a known_hosts file for this server on loopback, so that a demo's clients can check its keys."""
+    port = settings.sftp.port
+    names = ",".join(f"[{host}]:{port}" for host in ("127.0.0.1", "localhost", "::1"))
+    text = "".join(f"{names} {_public_line(path)}\n" for path in files.ssh_host_keys)
+    target = settings.data / "keys" / "known_hosts"
+    write_atomically(target, text.encode(), mode=PUBLIC)
+    return target
+
+
+def _public_line(path: Path) -> str:
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    public = key.public_key()
+    return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode("ascii")

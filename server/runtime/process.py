@@ -41,9 +41,7 @@ class WorkerProcess:
         self.channel, theirs = socket.socketpair()
         try:
             arguments = (role.value, str(theirs.fileno()))
-            self._popen = start_python(
-                "server.runtime.worker", arguments, (theirs.fileno(), *self._listening)
-            )
+            self._popen = start_python("server.runtime.worker", arguments, (theirs.fileno(), *self._listening))
         except BaseException:
             self.channel.close()
             raise
@@ -60,9 +58,7 @@ class WorkerProcess:
     def begin(self, settings_json: str, previous: str | None) -> None:
         """Give the settings and let it serve."""
         self.began = True
-        self._send(
-            {"settings": settings_json, "worker": self.name, "previous": previous, "sockets": self._listening}
-        )
+        self._send({"settings": settings_json, "worker": self.name, "previous": previous, "sockets": self._listening})
 
     def drain(self, grace_s: float) -> None:
         """Tell it to end; one that has not begun ends at once."""

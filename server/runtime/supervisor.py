@@ -136,7 +136,10 @@ class Supervisor:
         return max(0.0, min(moments) - now) if moments else None
 
     def _unready(self) -> list[WorkerProcess]:
-        return [process for slot in self._slots for process in slot.processes() if not (process.ready_at or process.killed)]
+        return [process for process in self._processes() if process.ready_at is None and not process.killed]
+
+    def _processes(self) -> list[WorkerProcess]:
+        return [process for slot in self._slots for process in slot.processes()]
 
     def _heard(self, process: WorkerProcess) -> None:
         try:

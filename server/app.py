@@ -1,0 +1,70 @@
+"""The composition root: the only file that names concrete classes and puts them together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from auth_backends.broker import Broker
+from auth_backends.local import LocalPasswords
+from auth_backends.passwords import PasswordHasher
+from auth_backends.registered_keys import RegisteredApiKeys, RegisteredSshKeys
+from config.settings import Settings
+from server.runtime.journal import Journal
+from server.runtime.keys import key_files
+from server.services import Services
+from server.sessions import Sessions
+from server.sign_in import SignIn
+from server.watcher import Watcher
+from server.workspaces import Workspaces
+from storage.database.records import Method
+from storage.database.store import Store, open_store
+
+
+def build_broker(store: Store, settings: Settings) -> Broker:
+    """Make the broker with every backend that this release has; methods without one are TryLater."""
+    hasher = PasswordHasher(concurrency=settings.auth.password_concurrency)
+    passwords = LocalPasswords(store, hasher)
+    return Broker(
+        store,
+        {Method.LOCAL: passwords, Method.LOCAL_KEY: passwords},
+        ssh_keys=RegisteredSshKeys(min_rsa_bits=settings.auth.min_rsa_bits, clock=time.time),
+        api_keys=RegisteredApiKeys(clock=time.time),
+        hasher=hasher,
+        settings=settings.auth,
+    )
+
+
+@contextmanager
+def open_services(settings: Settings, *, worker: str) -> Iterator[Services]:
+    """Open everything that a worker's front end uses, for a block; at its end every session is ended and recorded.
+
+    ``worker`` is this process's name in the registry of sessions, unique among all that ever ran.
+    Raises StoreError if the database cannot be reached or has another schema.
+    """
+    store = open_store(settings.database_url, pool_size=settings.database.pool_size)
+    journal = Journal(store)
+    try:
+        broker = build_broker(store, settings)
+        workspaces = Workspaces(store, settings)
+        sessions = Sessions(
+            store, journal, worker=worker, still_valid=broker.still_valid, mounts_for=workspaces.mounts_for
+        )
+        watcher = Watcher(store, sessions)
+        watcher.start()
+        try:
+            yield Services(
+                settings=settings,
+                keys=key_files(settings),
+                sign_in=SignIn(broker, workspaces, sessions, journal),
+                sessions=sessions,
+                store=store,
+                workspaces=workspaces,
+            )
+        finally:
+            sessions.close_all("server_stopped")
+            watcher.stop()
+    finally:
+        journal.close()
+        store.close()
