@@ -145,6 +145,7 @@ class Reason(StrEnum):
     PASSWORD_NOT_EXPECTED = "password_not_expected"  # noqa: S105
     UNUSABLE_PASSWORD = "unusable_password"  # noqa: S105
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
     NO_PASSWORD_SET = "no_password_set"  # noqa: S105
     UNKNOWN_KEY = "unknown_key"
     KEY_EXPIRED = "key_expired"
@@ -171,10 +172,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The credential is right. ``credential_id`` names the key or API key row, if there is one."""
+    """The credential is right. ``credential_id`` names the key or API key row, if there is one.
+
+    ``password_version`` tells a password of the user store from an earlier or later one.
+    """
 
     factor: Factor
     credential_id: str | None = None
+    password_version: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +216,8 @@ class Principal:
     """Who came in and within which limits; what a front end needs to open a session.
 
     ``path_prefixes`` empty means everywhere; ``read_only`` narrows every mount. ``front_end`` and
-    ``peer`` say where the sign-in was let in, so that ``Broker.still_valid`` can ask again.
+    ``peer`` say where the sign-in was let in, and ``password_version`` by which password of the
+    user store, so that ``Broker.still_valid`` can ask again.
     """
 
     user: User
@@ -221,6 +227,7 @@ class Principal:
     path_prefixes: tuple[str, ...] = ()
     front_end: FrontEnd | None = None
     peer: Address | None = None
+    password_version: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,10 @@ class PasswordHasher:
             raise ValueError(f"a password has 1 to {MAX_PASSWORD} characters and no NUL")
         if secret.reveal().startswith(PREFIX):
             raise ValueError(f"a password must not begin with {PREFIX}: that is how API keys begin")
+        return self.rehash(secret)
+
+    def rehash(self, secret: Secret) -> str:
+        """Hash a password that is in use with today's parameters; no rule for new passwords is asked."""
         with self._turn():
             return self._argon2.hash(_prepared(secret))
 

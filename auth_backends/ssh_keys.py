@@ -75,6 +75,11 @@ class KeyPair:
     private: Secret
     public: ParsedKey
 
+    @property
+    def public_line(self) -> str:
+        """The public half as one line of a ``.pub`` file."""
+        return self.public.line
+
 
 def fingerprint(blob: bytes) -> str:
     """Give the fingerprint as OpenSSH prints it: ``SHA256:`` and base64 without padding."""

@@ -1,7 +1,7 @@
 """Brute-force limits, per user and per network, shared by all workers through the store.
 
-Only failures are written. A sign-in that meets no earlier failure costs one look-up per counter
-and no write. The user's counter guards what can be guessed, passwords, and only passwords count
+Only failures are written. A sign-in that meets no earlier failure costs one indexed
+look-up and no write. The user's counter guards what can be guessed, passwords, and only passwords count
 in it: an attacker who knows a name can't lock that user's keys out. The network's counter guards
 everything.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
@@ -29,8 +29,8 @@ _IPV6_BITS = 64
 class FailureTable(Protocol):
     """What is needed of ``Store.throttle``. Times are Unix seconds."""
 
-    def failures(self, key: str, since: float) -> int:
-        """Count the failures of a key after a time."""
+    def counts(self, keys: Sequence[str], since: float) -> dict[str, int]:
+        """Count the failures after a time of each key that has any."""
 
     def add(self, key: str, at: float) -> None:
         """Write one failure."""
@@ -38,8 +38,8 @@ class FailureTable(Protocol):
     def clear(self, key: str) -> None:
         """Forget the failures of a key."""
 
-    def prune(self, before: float) -> None:
-        """Forget the failures of all keys before a time."""
+    def prune(self, before: float) -> int:
+        """Forget the failures of all keys before a time, and give how many."""
 
 
 class TurnTimeout(Exception):
@@ -68,9 +68,11 @@ class Throttle:
     def standing(self, name: str | None, peer: Address) -> Standing:
         """Say whether an attempt may be checked; ``name`` None asks for the network alone."""
         since = self._clock() - self._settings.failure_window_s
-        if self._table.failures(network_key(peer), since) >= self._settings.max_failures_per_network:
-            return Standing(Reason.THROTTLED_NETWORK, 0)
-        failures = 0 if name is None else self._table.failures(user_key(name), since)
+        network, user = network_key(peer), None if name is None else user_key(name)
+        counts = self._table.counts([key for key in (network, user) if key is not None], since)
+        failures = 0 if user is None else counts.get(user, 0)
+        if counts.get(network, 0) >= self._settings.max_failures_per_network:
+            return Standing(Reason.THROTTLED_NETWORK, failures)
         if failures >= self._settings.max_failures_per_user:
             return Standing(Reason.THROTTLED_USER, failures)
         return Standing(None, failures)

@@ -1,0 +1,72 @@
+"""The cache and backend steps of a password: one authority, asked in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from auth_backends.api import (
+    Accepted,
+    Account,
+    AuthBackend,
+    FrontEnd,
+    Password,
+    Reason,
+    Rejected,
+    Verdict,
+)
+from auth_backends.cache import VerdictCache
+from auth_backends.case import Case, accepted, refuse, try_later
+from auth_backends.passwords import usable
+from auth_backends.throttle import Throttle
+from storage.database.records import Method, User
+
+
+class PasswordCheck:
+    """Runs after policy: whoever comes here may use a password. Blocking and thread-safe."""
+
+    def __init__(self, backends: Mapping[Method, AuthBackend], throttle: Throttle, cache: VerdictCache) -> None:
+        self._backends = dict(backends)
+        self._throttle = throttle
+        self._cache = cache
+
+    def authority(self, user: User, kind: type) -> AuthBackend:
+        """Give the one backend that may judge this kind of credential of this user, or stop: nobody can tell."""
+        backend = self._backends.get(user.method)
+        if backend is None or kind not in backend.accepts:
+            raise try_later(Reason.NO_BACKEND, f"no backend is configured for method {user.method}")
+        return backend
+
+    def check(self, case: Case, account: Account, password: Password) -> Accepted:
+        """Give the yes of the user's authority, or stop. On WebDAV a recent yes is remembered."""
+        if not usable(password.secret):
+            raise refuse(Reason.UNUSABLE_PASSWORD)
+        backend = self.authority(account.user, Password)
+        if case.attempt.front_end is not FrontEnd.WEBDAV:
+            return self._settled(case, self._in_turn(case, backend, account, password))
+        answer = self._cache.ask(
+            account.user,
+            case.attempt.front_end,
+            password.secret,
+            lambda: self._in_turn(case, backend, account, password),
+        )
+        case.cached = answer.shared
+        return self._settled(case, answer.verdict)
+
+    def _in_turn(self, case: Case, backend: AuthBackend, account: Account, password: Password) -> Verdict:
+        """Verify while no other password of this user is verified here, and count a failure before the next one."""
+        peer = case.attempt.peer
+        with self._throttle.turn(account.user.name) as waited:
+            if waited and (refusal := self._throttle.standing(account.user.name, peer).refusal) is not None:
+                case.worked = True
+                raise refuse(refusal, counts=False)
+            case.worked = True
+            verdict = backend.verify(replace(case.attempt, credential=password), account)
+            if isinstance(verdict, Rejected):
+                self._throttle.failed(account.user.name, peer)
+            return verdict
+
+    def _settled(self, case: Case, verdict: Verdict) -> Accepted:
+        case.worked = True  # also when somebody else's identical question was waited for
+        case.counted = isinstance(verdict, Rejected)
+        return accepted(verdict)
