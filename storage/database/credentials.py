@@ -10,13 +10,14 @@ from sqlalchemy import Table, bindparam, or_, select, update
 
 from storage.database.engine import Database
 from storage.database.names import storable
-from storage.database.records import ApiKey, SshKey
+from storage.database.records import ApiKey, SshKey, StoredPassword
 from storage.database.rows import api_key_of, ssh_key_of
 from storage.database.tables import api_keys, passwords, ssh_keys
 
 TOUCH_INTERVAL_S = 60.0
 _TOUCHES_KEPT = 10_000
 
+_PASSWORD = select(passwords).where(passwords.c.user_id == bindparam("user_id"))
 _HASH = select(passwords.c.hash).where(passwords.c.user_id == bindparam("user_id"))
 _LIVE_FIRST = (ssh_keys.c.revoked_at.is_not(None), ssh_keys.c.created_at.desc())
 _KEYS_BY_FINGERPRINT = select(ssh_keys).where(ssh_keys.c.fingerprint == bindparam("fingerprint")).order_by(*_LIVE_FIRST)
@@ -36,6 +37,12 @@ class Credentials:
         """Give the password hash of this user, or None when no password is set."""
         with self._database.read() as connection:
             return connection.execute(_HASH, {"user_id": user_id}).scalar_one_or_none()
+
+    def password(self, user_id: str) -> StoredPassword | None:
+        """Give the password hash of this user and when the password was set, or None when there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(_PASSWORD, {"user_id": user_id}).one_or_none()
+        return None if row is None else StoredPassword(row.hash, row.changed_at)
 
     def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
         """Store a stronger hash of the same password, unless the hash is no longer ``old``.

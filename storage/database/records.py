@@ -112,6 +112,14 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPassword:
+    """A password as kept; ``changed_at`` stays when only the hash is made anew, so it names the password."""
+
+    hash: str
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class SshKey:
     """An SSH public key of one user; ``blob`` is its wire form, ``fingerprint`` ``SHA256:…``."""
 

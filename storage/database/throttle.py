@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from storage.database.engine import Database
@@ -11,6 +13,14 @@ _COUNT = (
     select(func.count())
     .select_from(throttle_failures)
     .where(throttle_failures.c.key == bindparam("key"), throttle_failures.c.at >= bindparam("since"))
+)
+_COUNTS = (
+    select(throttle_failures.c.key, func.count().label("failures"))
+    .where(
+        throttle_failures.c.key.in_(bindparam("keys", expanding=True)),
+        throttle_failures.c.at >= bindparam("since"),
+    )
+    .group_by(throttle_failures.c.key)
 )
 
 
@@ -24,6 +34,12 @@ class ThrottleTable:
         """Give the number of failures under this key at or after ``since``."""
         with self._database.read() as connection:
             return connection.execute(_COUNT, {"key": key, "since": since}).scalar_one()
+
+    def counts(self, keys: Sequence[str], since: float) -> dict[str, int]:
+        """Give the failures at or after ``since`` of those of these keys that have any: one look-up for all."""
+        with self._database.read() as connection:
+            rows = connection.execute(_COUNTS, {"keys": list(keys), "since": since})
+            return {row.key: row.failures for row in rows}
 
     def add(self, key: str, at: float) -> None:
         """Count one failure."""
