@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from storage.files.access import Access
 from storage.files.api import Entry, Kind, Stat
@@ -11,6 +11,7 @@ from storage.files.errors import NotADirectory, NotFound, PermissionDenied, Stor
 from storage.files.path import VirtualPath
 from storage.files.permissions import Right
 from storage.files.session_state import SessionState
+from storage.files.uploads import Upload
 
 
 def synthetic_stat(access: Access, path: VirtualPath, opened_ns: int) -> Stat:
@@ -24,7 +25,9 @@ def synthetic_stat(access: Access, path: VirtualPath, opened_ns: int) -> Stat:
     return Stat(Kind.DIRECTORY, 0, opened_ns, opened_ns, opened_ns, "synthetic", f"synthetic:{path}")
 
 
-def scan(state: SessionState, access: Access, path: VirtualPath, opened_ns: int) -> Iterator[Entry]:
+def scan(
+    state: SessionState, access: Access, path: VirtualPath, opened_ns: int, *, committed: bool = False
+) -> Iterator[Entry]:
     """List ``path``.
 
     With LIST everything that the session may know of. Without it only its own files and the ways
@@ -38,7 +41,8 @@ def scan(state: SessionState, access: Access, path: VirtualPath, opened_ns: int)
         if Right.CREATE not in rights and not access.ways_down(path) and not access.synthetic(path):
             raise PermissionDenied(f"no right to list {path}")
         backend = _known_entries(state, access, path)
-    return _laid_over(state, access, path, backend, opened_ns)
+    pending = {} if committed else state.uploads.names_in(path)
+    return _laid_over(state, access, path, backend, pending, opened_ns)
 
 
 def _check_directory(access: Access, path: VirtualPath) -> None:
@@ -79,9 +83,13 @@ def _known_entries(state: SessionState, access: Access, path: VirtualPath) -> It
 
 
 def _laid_over(
-    state: SessionState, access: Access, path: VirtualPath, backend: Iterator[Entry], opened_ns: int
+    state: SessionState,
+    access: Access,
+    path: VirtualPath,
+    backend: Iterator[Entry],
+    pending: Mapping[str, Upload],
+    opened_ns: int,
 ) -> Iterator[Entry]:
-    pending = state.uploads.names_in(path)
     mounts = {
         name
         for name in access.ways_down(path)

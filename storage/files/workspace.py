@@ -85,10 +85,14 @@ class Workspace:
         mount, inner = self._state.live().locate(path)
         return mount.tree, inner
 
-    def stat(self, path: VirtualPath) -> Stat:
-        """Facts about what is at ``path``, the session's own upload in flight first."""
+    def stat(self, path: VirtualPath, *, committed: bool = False) -> Stat:
+        """Facts about what is at ``path``, the session's own upload in flight first unless ``committed``.
+
+        ``committed`` is for protocols without sessions (HTTP), whose clients expect to see a file
+        only once it is whole.
+        """
         access = self._state.live()
-        upload = self._state.uploads.at(path)
+        upload = None if committed else self._state.uploads.at(path)
         if upload is not None:
             return upload.stat()
         if access.synthetic(path):
@@ -108,12 +112,15 @@ class Workspace:
             return False
         return True
 
-    def scan(self, path: VirtualPath) -> Iterator[Entry]:
-        """List a directory in no set order; errors come at once, not at the first entry."""
+    def scan(self, path: VirtualPath, *, committed: bool = False) -> Iterator[Entry]:
+        """List a directory in no set order, with the session's own uploads in flight unless ``committed``.
+
+        Errors come at once, not at the first entry.
+        """
         access = self._state.live()
-        if self._state.uploads.at(path) is not None:
+        if not committed and self._state.uploads.at(path) is not None:
             raise NotADirectory(str(path))
-        return listing.scan(self._state, access, path, self._opened_ns)
+        return listing.scan(self._state, access, path, self._opened_ns, committed=committed)
 
     def pending(self, path: VirtualPath) -> Upload | None:
         """Give this session's own upload in flight or parked at ``path``."""
