@@ -42,7 +42,7 @@ def scan(
             raise PermissionDenied(f"no right to list {path}")
         backend = _known_entries(state, access, path)
     pending = {} if committed else state.uploads.names_in(path)
-    return _laid_over(state, access, path, backend, pending, opened_ns)
+    return _laid_over(state, access, path, backend, pending=pending, opened_ns=opened_ns)
 
 
 def _check_directory(access: Access, path: VirtualPath) -> None:
@@ -87,6 +87,7 @@ def _laid_over(
     access: Access,
     path: VirtualPath,
     backend: Iterator[Entry],
+    *,
     pending: Mapping[str, Upload],
     opened_ns: int,
 ) -> Iterator[Entry]:
