@@ -145,6 +145,7 @@ class Reason(StrEnum):
     PASSWORD_NOT_EXPECTED = "password_not_expected"  # noqa: S105
     UNUSABLE_PASSWORD = "unusable_password"  # noqa: S105
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
+    METHOD_CHANGED = "method_changed"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     NO_PASSWORD_SET = "no_password_set"  # noqa: S105
     UNKNOWN_KEY = "unknown_key"

@@ -159,10 +159,11 @@ class Broker:
 
     def _policy(self, case: Case, account: Account) -> None:
         reason = policy.admit(account.user, case.attempt.front_end, case.kind, self._facts(case.attempt.peer))
+        if reason is Reason.NEEDS_KEY_AND_PASSWORD and case.kind is Factor.PUBLIC_KEY:
+            accepted(self._ssh_keys.verify(case.attempt, account))  # a key that is not the user's is half of nothing
+            raise refuse(reason, counts=False)
         if reason is not None:
-            # A key alone of a ``local+key`` user is half of the way in, not a failure.
-            half = reason is Reason.NEEDS_KEY_AND_PASSWORD and case.kind is Factor.PUBLIC_KEY
-            raise refuse(reason, counts=not half)
+            raise refuse(reason)
 
     def _first_factor(self, case: Case, account: Account) -> Accepted:
         """Ask the one authority for this credential; for passwords, cache first."""

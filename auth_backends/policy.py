@@ -88,7 +88,13 @@ def still_valid(
         if front_end is None
         else admit(user, front_end, principal.factor, facts)
     )
-    return refused or _credential_problem(user, principal, credential, facts)
+    return refused or _authority_changed(user, principal) or _credential_problem(user, principal, credential, facts)
+
+
+def _authority_changed(user: User, principal: Principal) -> Reason | None:
+    """What another authority said of the password or the assertion proves nothing to the present one."""
+    own_key = principal.factor in {Factor.PUBLIC_KEY, Factor.API_KEY}
+    return None if own_key or user.method is principal.user.method else Reason.METHOD_CHANGED
 
 
 def _credential_problem(
