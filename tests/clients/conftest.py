@@ -1,21 +1,13 @@
-"""One running server for all client tests, with two workers a front end, and one signed-in person."""
+"""One person who signs in by every client."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.clients import Endpoint
 from tests.support.server import QuaymasterServer
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[QuaymasterServer]:
-    """The real server on loopback with a data folder of its own."""
-    with QuaymasterServer(workers=2) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")
