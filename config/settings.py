@@ -125,6 +125,9 @@ class FtpsSettings(Section):
     require_close_notify: bool = True
     """Whether an upload counts as complete only after TLS close_notify. Off admits clients that
     just close, at the price that a cut connection looks like a finished upload."""
+    require_session_reuse: bool = False
+    """Whether a data connection must resume the TLS session of its control connection, which proves
+    that both are the same client. On shuts out clients that cannot, Python's ftplib among them."""
     idle_timeout_s: Seconds = 300.0
     """A control connection without a command or transfer for this long is closed."""
     login_timeout_s: Seconds = 30.0
