@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import structlog
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 Cut = Callable[[str], None]
 """Given by a front end: thread-safe, returns at once, drops the client's connections without committing uploads."""
 
+REVOKE_THREADS = 16
 RECHECK_S = 5.0  # a session past its first expiry is held against the present rows this often
 
 StillValid = Callable[[User | None, Principal], Reason | None]
@@ -156,15 +158,17 @@ class Sessions:
 
     def revoke(self, *, user_id: str | None = None, session_id: str | None = None, reason: str) -> int:
         """Cut the sessions of a user, or one session, of this process; give how many."""
-        return sum(
-            session.revoke(reason)
-            for session in self.live()
-            if session.principal.user.id == user_id or session.id == session_id
+        return self._revoke(
+            [
+                (session, reason)
+                for session in self.live()
+                if session.principal.user.id == user_id or session.id == session_id
+            ]
         )
 
     def close_all(self, reason: str) -> int:
         """Cut every session; give how many."""
-        return sum(session.revoke(reason) for session in self.live())
+        return self._revoke([(session, reason) for session in self.live()])
 
     def forget(self, session: Session, reason: str) -> None:
         """Take an ended session off the registry; its row is closed in the background."""
@@ -200,8 +204,8 @@ class Sessions:
             reason = self._end_reason(self._store.users.by_id(session.principal.user.id), session)
             if reason is None:  # prolonged meanwhile: the present rows decide from here on
                 session.not_after = now + RECHECK_S
-            elif session.revoke(reason):
-                self._record_cut(session, reason)
+            else:
+                self._cut(session, reason)
 
     def _by_user(self) -> dict[str, list[Session]]:
         by_user: dict[str, list[Session]] = {}
@@ -211,17 +215,25 @@ class Sessions:
 
     def _recheck_user(self, user_id: str, sessions: list[Session]) -> None:
         user = self._store.users.by_id(user_id)  # before the grants: a later change has a later epoch and comes again
-        stay: list[Session] = []
-        for session in sessions:
-            if user is not None and session.epoch == user.epoch:
-                continue
-            reason = self._end_reason(user, session)
-            if reason is None:
-                stay.append(session)
-            elif session.revoke(reason):
-                self._record_cut(session, reason)
+        moved_on = [session for session in sessions if user is None or session.epoch != user.epoch]
+        reasons = [(session, self._end_reason(user, session)) for session in moved_on]
+        self._revoke([(session, reason) for session, reason in reasons if reason is not None])
+        stay = [session for session, reason in reasons if reason is None]
         if user is not None and stay:
             self._narrow(user, stay)
+
+    def _revoke(self, ending: list[tuple[Session, str]]) -> int:
+        """Cut these, all at the same time: ending a workspace may wait for a slow disk. Give how many were cut here."""
+        if len(ending) <= 1:
+            return sum(self._cut(session, reason) for session, reason in ending)
+        with ThreadPoolExecutor(min(len(ending), REVOKE_THREADS), thread_name_prefix="revoke") as pool:
+            return sum(pool.map(lambda pair: self._cut(*pair), ending))
+
+    def _cut(self, session: Session, reason: str) -> bool:
+        cut = session.revoke(reason)
+        if cut:
+            self._record_cut(session, reason)
+        return cut
 
     def _end_reason(self, user: User | None, session: Session) -> str | None:
         reason = self._still_valid(user, session.principal)
@@ -234,8 +246,7 @@ class Sessions:
                 session.workspace.replace_mounts(mounts)
             except StorageError:
                 log.exception("session.narrow_failed", session=session.id)
-                if session.revoke("storage_unavailable"):
-                    self._record_cut(session, "storage_unavailable")
+                self._cut(session, "storage_unavailable")
                 continue
             session.principal = replace(session.principal, user=user)
             session.not_after = _earliest(session.not_after, user.expires_at)

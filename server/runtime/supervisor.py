@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 READY_WITHIN_S = 60.0
 KILL_MARGIN_S = 8.0  # longer than a worker's own watchdog
 TRIES_AT_START = 3
+SAME_SIGNAL_S = 0.5  # a terminal and a process manager may both deliver one wish
 FAILED = 1
 
 Reload = Callable[[], Settings | None]
@@ -49,7 +50,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._announced = False
         self._released = False
-        self._stopping = False
+        self._stopping_since: float | None = None
         self._kill_at: float | None = None
         self._status = 0
         self._signals: list[int] = []
@@ -168,11 +169,11 @@ class Supervisor:
     def _ended(self, process: WorkerProcess) -> None:
         status = self._collect(process)
         slot = next(slot for slot in self._slots if process in slot.processes())
-        expected = self._stopping or process in slot.draining
+        expected = self._stopping_since is not None or process in slot.draining
         vacant = slot.lost(process)
         if expected:
             log.debug("worker.ended", name=process.name, status=status)
-            if self._stopping:
+            if self._stopping_since is not None:
                 slot.restart_at = None
             return
         log.warning("worker.lost", name=process.name, pid=process.pid, status=status)
@@ -221,16 +222,18 @@ class Supervisor:
         match number:
             case signal.SIGHUP:
                 self._reload_workers()
-            case _ if not self._stopping:
+            case _ if self._stopping_since is None:
                 self._stop(self._settings.drain_s)
-            case _:
+            case _ if time.monotonic() - self._stopping_since > SAME_SIGNAL_S:
                 log.warning("supervisor.told_twice")
                 self._kill_at = time.monotonic()
+            case _:
+                return
 
     def _stop(self, grace_s: float) -> None:
         log.info("supervisor.draining", grace_s=grace_s)
-        self._stopping = True
-        self._kill_at = time.monotonic() + grace_s + KILL_MARGIN_S
+        self._stopping_since = time.monotonic()
+        self._kill_at = self._stopping_since + grace_s + KILL_MARGIN_S
         for sockets in self._sockets.values():
             for one in sockets:
                 one.close()
@@ -240,7 +243,7 @@ class Supervisor:
                 process.drain(grace_s)
 
     def _reload_workers(self) -> None:
-        if self._stopping or not self._released:
+        if self._stopping_since is not None or not self._released:
             return
         settings = self._reload()
         if settings is None:
