@@ -119,6 +119,7 @@ def show(name: Name, config: ConfigOption = None, as_json: JsonOption = False) -
 def set_(
     name: Name,
     *,
+    admin: Annotated[bool | None, typer.Option("--admin/--no-admin", help="May administer the server.")] = None,
     display_name: DisplayName = None,
     email: Email = None,
     quota: Quota = None,
@@ -138,6 +139,7 @@ def set_(
             expires=expires,
             protocols=protocols,
             networks=networks,
+            admin=admin,
         )
         site.apply(UpdateUser(user.id, fields))
         _emit(site, site.user(name), as_json=as_json)

@@ -8,6 +8,7 @@ import typer
 
 from server.cli import values
 from storage.database.changes import UNSET, UserFields
+from storage.database.records import Role
 
 Texts = list[str] | None
 
@@ -33,11 +34,13 @@ def changed_fields(
     expires: str | None,
     protocols: list[str] | None,
     networks: list[str] | None,
+    admin: bool | None,
 ) -> UserFields:
     """Give the fields that were named; all others stay UNSET."""
     return UserFields(
         display_name=UNSET if display_name is None else display_name,
         email=UNSET if email is None else email,
+        role=UNSET if admin is None else Role.ADMIN if admin else Role.USER,
         quota_bytes=UNSET if quota is None else values.size(quota),
         expires_at=UNSET if expires is None else values.expiry(expires),
         protocols=UNSET if protocols is None else values.protocols(values.unless_any(protocols)),

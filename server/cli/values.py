@@ -15,9 +15,9 @@ from auth_backends.api import FrontEnd, Secret
 from server.cli.output import Failure
 from storage.files.permissions import PRESETS, parse_rights
 
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
+_SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SPAN = re.compile(r"\+?(?P<number>\d+)(?P<unit>[hdwmy])")
+_SPAN = re.compile(r"\+?(?P<number>[0-9]+)(?P<unit>[hdwmy])")
 _SPANS = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
