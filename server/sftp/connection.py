@@ -128,6 +128,8 @@ class Connection(SSHServerConnection):
         owner = cast("asyncssh.SSHServer | None", self._owner)
         if owner is None:
             return
+        # paramiko asks for the service anew before each attempt; asyncssh would end the connection for that
+        self._next_service = b"ssh-userauth"
         if begin_auth:
             owner.begin_auth(self._username)
         if self._auth is not None:

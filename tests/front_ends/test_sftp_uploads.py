@@ -114,7 +114,7 @@ class FullDisk(MemoryFilesystem):
 
 
 def test_a_failed_write_is_reported_and_never_committed(tmp_path: Path) -> None:
-    """asyncssh acknowledges short writes; here the WRITE fails, CLOSE fails, and the old file stays."""
+    """Asyncssh acknowledges short writes; here the WRITE fails, CLOSE fails, and the old file stays."""
     with serving_sftp(tmp_path, filesystem=FullDisk()) as site, site.transport() as transport:
         put(site, "/a", b"old")
         transport.auth_password(NAME, PASSWORD)
