@@ -29,6 +29,13 @@ class FileCommands(ControlBase):
         else:
             self.respond(f"213 {facts.size}")
 
+    def ftp_MLSD(self, path: str) -> None:
+        """List a directory: a missing one is 550, which rclone needs to hear, a file 501 (RFC 3659 section 7.2.1)."""
+        if self.fs.facts(path).is_directory:
+            super().ftp_MLSD(path)
+        else:
+            self.respond("501 Not a directory.")
+
     def ftp_MDTM(self, path: str) -> None:
         """Give a file's time of modification, UTC (RFC 3659 section 3)."""
         facts = self.fs.facts(path)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 import structlog
+from OpenSSL import SSL
 
 from server.ftps.connection import Connection, Site
 from server.ftps.limits import Admission, Admissions, ConnectionLimits
@@ -32,13 +33,15 @@ def run(services: Services, sockets: Sequence[socket.socket], control: Control) 
     """Serve until drained: explicit TLS on ``sockets[0]``, implicit TLS on ``sockets[1]``."""
     logging.getLogger("pyftpdlib").setLevel(logging.WARNING)  # below that it formats a line for every event
     settings = services.settings.ftps
-    site = Site(
-        settings=settings,
-        contexts=TlsContexts(
-            services.keys.tls_certificate, services.keys.tls_key, per_connection=settings.require_session_reuse
-        ),
-        sign_in=services.sign_in,
+    contexts = TlsContexts(
+        services.keys.tls_certificate,
+        services.keys.tls_key,
+        per_connection=settings.require_session_reuse,
+        # A TLS 1.3 client that only sends and then closes resets the connection, since it never read
+        # our session tickets. Where a bare FIN may end an upload, that must not happen.
+        newest=SSL.TLS1_3_VERSION if settings.require_close_notify else SSL.TLS1_2_VERSION,
     )
+    site = Site(settings, contexts, services.sign_in)
     limits = ConnectionLimits(settings.max_connections, settings.max_connections_per_address)
     listener = Listener(site, limits, explicit=sockets[0], implicit=sockets[1])
     control.on_drain(listener.drain)
