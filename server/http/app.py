@@ -1,0 +1,61 @@
+"""The ASGI application of the HTTPS port: which path belongs to whom."""
+
+from __future__ import annotations
+
+import structlog
+
+from server.http.listener import AsgiApp, Receive, Scope, Send
+from server.runtime.bridge import Bridge
+from server.webdav.dav_server import CAPABILITIES
+from server.webdav.urls import is_below_mount
+from server.webdav.wsgi_bridge import send_text
+from storage.database.store import Store, StoreError
+
+log = structlog.get_logger(__name__)
+
+WELCOME = "This is a Quaymaster file server. WebDAV clients connect to /dav/."
+
+
+class HttpApplication:
+    """Answers health itself and hands /dav/ on."""
+
+    def __init__(self, store: Store, bridge: Bridge, dav: AsgiApp) -> None:
+        self._store = store
+        self._bridge = bridge
+        self._dav = dav
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        path: bytes = scope["raw_path"]
+        if is_below_mount(path):
+            await self._dav(scope, receive, send)
+            return
+        method = scope["method"]
+        if method == "OPTIONS":  # Windows and Office ask here before they look at /dav/
+            await send_text(send, 200, "", CAPABILITIES)
+            return
+        status, text = await self._answer(method, path)
+        allow = [("Allow", "GET, HEAD, OPTIONS")] if status == 405 else []  # noqa: PLR2004 - RFC 9110 15.5.6
+        await send_text(send, status, "" if method == "HEAD" else text, allow)
+
+    async def _answer(self, method: str, path: bytes) -> tuple[int, str]:
+        if path not in {b"/", b"/healthz", b"/readyz"}:
+            return 404, "There is nothing here."
+        if method not in {"GET", "HEAD"}:
+            return 405, "This method is not served here."
+        match path:
+            case b"/healthz":
+                return 200, "ok"
+            case b"/readyz":
+                return await self._ready()
+            case _:
+                return 200, WELCOME
+
+    async def _ready(self) -> tuple[int, str]:
+        """Whether the user store answers; without it nobody can sign in."""
+        try:
+            await self._bridge.io(self._store.ping)
+        except StoreError as error:
+            log.warning("http.not_ready", error=type(error).__name__)
+            return 503, "The user store does not answer."
+        return 200, "ready"
