@@ -108,10 +108,11 @@ def examples(settings: Settings, place: Place, password: str) -> list[tuple[str,
         ftp = f"ftp://{place.host}:{place.ftps}/"
         remote = f":ftp,host={place.host},port={place.ftps},user={LOCAL},pass={obscured},explicit_tls=true:"
         tls = f"set ssl:ca-file {place.certificate}; set ftp:ssl-force true; set ftp:ssl-protect-data true"
+        # lftp gets no slash at the end: it would connect before it obeys -e, and trust nothing yet
         rows += [
             ("curl, FTPS", f"curl --cacert {place.certificate} --ssl-reqd -u {LOCAL} -T FILE {ftp}"),
             ("curl, implicit", f"curl --cacert {place.certificate} -u {LOCAL} ftps://{place.host}:{place.implicit}/"),
-            ("lftp", f"lftp -e '{tls}' -u {LOCAL} {ftp}"),
+            ("lftp", f"lftp -e '{tls}' -u {LOCAL} ftp://{place.host}:{place.ftps}"),
             ("rclone, FTPS", f'rclone lsf --ca-cert {place.certificate} "{remote}"'),
         ]
     if settings.http.enabled:
