@@ -83,7 +83,9 @@ class Connection(SSHServerConnection):
         super().connection_made(cast("asyncio.Transport", transport))
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
-        """Take bytes in; before sign-in only so many, as asyncssh piles them up while it waits for an answer."""
+        """Take bytes in; before sign-in only so many, as asyncssh piles them up while it waits."""
+        if self._transport is None:
+            return
         super().data_received(data, datatype)
         if not self._auth_complete and len(self._inpbuf) > MAX_UNAUTHENTICATED_INPUT:
             log.warning("sftp.input_flood", peer=self._peer_addr)

@@ -211,8 +211,9 @@ class SftpSite:
     def options(self) -> list[str]:
         """Options that ssh, sftp and scp share; nothing of the host's own configuration is read."""
         return [
-            "-F", "none", "-o", "BatchMode=no", "-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "StrictHostKeyChecking=yes",
-            "-o", "IdentityAgent=none", "-o", "IdentityFile=none", "-o", "NumberOfPasswordPrompts=1",
+            "-F", "none", "-o", "BatchMode=no", "-o", f"UserKnownHostsFile={self.known_hosts}",
+            "-o", "StrictHostKeyChecking=yes", "-o", "IdentityAgent=none", "-o", "IdentityFile=none",
+            "-o", "NumberOfPasswordPrompts=1",
         ]  # fmt: skip
 
     def command(
