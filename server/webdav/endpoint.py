@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_S = 15.0
 MAX_DRAINED = 64 * 1024  # of an unwanted body, so that the connection can go on
+DRAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ class DavEndpoint:
             await self._refuse(exchange, 413, "The request's body is too large.")
             return
         environ = environ_of(exchange.scope, request, xml)
-        await respond(WsgiCall(self._application, environ), self._bridge, exchange.body, exchange.send)
+        call = WsgiCall(self._application, environ)
+        await respond(call, self._bridge, exchange.body, exchange.send, self._settings.body_idle_timeout_s)
 
     async def _put(self, exchange: Exchange, request: DavRequest) -> None:
         if self._uploads.locked():
@@ -190,10 +192,11 @@ class DavEndpoint:
         self, exchange: Exchange, status: int, text: str, headers: list[tuple[str, str]] | None = None
     ) -> None:
         """Answer a refusal; a small body is read first, so that the client can use the connection again."""
-        expects = exchange.header(b"expect") is not None
-        if not exchange.body.finished and not expects and (exchange.declared or MAX_DRAINED) <= MAX_DRAINED:
-            with contextlib.suppress(BodyTooLarge, BodyIncomplete, BodyStalled):
-                await exchange.body.whole(MAX_DRAINED)
+        small = exchange.declared is not None and exchange.declared <= MAX_DRAINED
+        if small and not exchange.body.finished and exchange.header(b"expect") is None:
+            with contextlib.suppress(BodyIncomplete, BodyStalled, TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await exchange.body.whole(MAX_DRAINED)
         head = exchange.scope["method"] == "HEAD"
         await send_text(exchange.send, status, "" if head else text, headers or [])
 

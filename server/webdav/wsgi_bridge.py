@@ -67,22 +67,23 @@ class WsgiCall:
         self.headers = headers
 
 
-async def respond(call: WsgiCall, bridge: Bridge, body: Body, send: Send) -> None:
+async def respond(call: WsgiCall, bridge: Bridge, body: Body, send: Send, idle_timeout_s: float) -> None:
     """Run the call and send its answer; stops early, and cleans up, when the client is gone.
 
-    Raises CutConnection if the answer breaks off after it began.
+    Raises CutConnection if the answer breaks off after it began, or if the client takes nothing
+    for ``idle_timeout_s``.
     """
     try:
         first, whole = await bridge.io(call.start)
         await send_start(send, call.status, call.headers)
         await send({"type": "http.response.body", "body": first, "more_body": not whole})
         if not whole:
-            await _stream(call, bridge, body, send)
+            await _stream(call, bridge, body, send, idle_timeout_s)
     finally:
         await asyncio.shield(asyncio.ensure_future(bridge.io(call.close)))
 
 
-async def _stream(call: WsgiCall, bridge: Bridge, body: Body, send: Send) -> None:
+async def _stream(call: WsgiCall, bridge: Bridge, body: Body, send: Send, idle_timeout_s: float) -> None:
     """Send the rest: the next piece is fetched while the last one goes out."""
     gone = asyncio.ensure_future(body.gone())  # granian swallows what is sent to nobody: ask instead
     upcoming = asyncio.ensure_future(bridge.io(call.next))
@@ -98,7 +99,11 @@ async def _stream(call: WsgiCall, bridge: Bridge, body: Body, send: Send) -> Non
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
             upcoming = asyncio.ensure_future(bridge.io(call.next))
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            try:
+                async with asyncio.timeout(idle_timeout_s):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            except TimeoutError as error:
+                raise CutConnection from error
     finally:
         gone.cancel()
         upcoming.add_done_callback(_disregard)
