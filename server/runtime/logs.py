@@ -30,7 +30,9 @@ def set_up(settings: LogSettings, *, worker: str) -> None:
         case LogFormat.JSON:
             final = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
         case LogFormat.PRETTY:
-            final = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+            # Not the default formatter: it prints local variables, and those may be secrets.
+            plain = structlog.dev.plain_traceback
+            final = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(level),
