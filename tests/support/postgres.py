@@ -26,6 +26,7 @@ from storage.database.tables import metadata
 
 START_DEADLINE_S = 30.0
 _PR_SET_PDEATHSIG = 1
+_SEQUENCES = ("revocations_sequence_seq", "throttle_failures_id_seq", "audit_events_id_seq")
 _SETTINGS = {
     "listen_addresses": "",  # only the socket in a private directory
     "fsync": "off",
@@ -46,7 +47,8 @@ class PostgresServer:
     def __init__(self) -> None:
         self._programs = _programs()
         account = _account()
-        self._uid, self._gid = (None, None) if account is None else (account.pw_uid, account.pw_gid)
+        self._uid = None if account is None else account.pw_uid
+        self._gid = None if account is None else account.pw_gid
         self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
         self.directory.chmod(0o700)
         if account is not None:
@@ -83,9 +85,9 @@ class PostgresServer:
         pytest.fail("PostgreSQL does not start:\n" + (self.directory / "log").read_text(errors="replace"))
 
     def stop(self) -> None:
-        """Stop at once, as a crash of the machine would: every connection breaks."""
+        """Stop the server: every connection breaks, what was committed is kept."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
+            self._process.send_signal(signal.SIGINT)
             self._process.wait(START_DEADLINE_S)
             self._process = None
 
@@ -130,9 +132,13 @@ class PostgresServer:
 
 def emptied(url: str) -> None:
     """Remove every row of a migrated PostgreSQL database and start its numbers anew."""
-    names = sql.SQL(", ").join(sql.Identifier(table) for table in metadata.tables)
+    # DELETE, because TRUNCATE makes new files for every table and index: ten times slower for a few rows.
+    deletes = [
+        sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)) for table in reversed(metadata.sorted_tables)
+    ]
+    restarts = [sql.SQL("ALTER SEQUENCE {} RESTART").format(sql.Identifier(name)) for name in _SEQUENCES]
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
+        connection.execute(sql.SQL("; ").join([*deletes, *restarts]))
 
 
 def _programs() -> Path:

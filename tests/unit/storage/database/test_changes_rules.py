@@ -154,10 +154,10 @@ def test_what_is_so_already_raises_no_epoch(scene: Scene, name: str) -> None:
 
     applied = scene.store.apply(AGAIN[name](scene), actor=ACTOR)
 
-    assert (False, ()) == (applied.changed, applied.users)
+    assert (applied.changed, applied.users) == (False, ())
     assert before == epochs(scene)
-    assert [] == scene.store.revocations.since(sequence)
-    assert "unchanged" == scene.store.audit.tail(limit=1)[0].outcome
+    assert scene.store.revocations.since(sequence) == []
+    assert scene.store.audit.tail(limit=1)[0].outcome == "unchanged"
 
 
 def test_revoking_twice_changes_nothing_more(scene: Scene) -> None:
@@ -189,7 +189,7 @@ def test_a_change_of_what_is_not_there_is_refused(store: Store, change: Change) 
     with pytest.raises(NotFoundInStore):
         store.apply(change, actor=ACTOR)
 
-    assert ([], 0) == (store.audit.tail(), store.revocations.latest())
+    assert (store.audit.tail(), store.revocations.latest()) == ([], 0)
 
 
 def test_an_error_on_the_way_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +218,7 @@ def test_the_database_itself_refuses_a_half_grant(store: Store) -> None:
     with pytest.raises(Conflict), store._database.write() as connection:
         connection.execute(broken)
 
-    assert [] == store.folders.grants()
+    assert store.folders.grants() == []
 
 
 def test_a_value_that_no_database_holds_is_refused(store: Store) -> None:
@@ -240,4 +240,4 @@ def test_errors_have_words_for_people(store: Store) -> None:
     with pytest.raises(StoreError) as caught:
         store.apply(DeleteGroup(MISSING), actor=ACTOR)
 
-    assert "There is no such group." == caught.value.message
+    assert caught.value.message == "There is no such group."
