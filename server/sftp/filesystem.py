@@ -83,7 +83,9 @@ class WorkspaceServer(asyncssh.SFTPServer):
     async def read(self, file_obj: object, offset: int, size: int) -> bytes:
         """Read at most 256 KiB, whatever is asked: asyncssh 2.24.1 passes the client's 32 bits on."""
         handle = cast("FileHandle", file_obj)
-        return await self._bridge.io(handle.read, offset, min(size, MAX_READ))
+        size = min(size, MAX_READ)
+        data = handle.read_cached(offset, size)
+        return await self._bridge.io(handle.read, offset, size) if data is None else data
 
     async def write(self, file_obj: object, offset: int, data: bytes) -> int:
         """Write everything or raise; asyncssh 2.24.1 would take a short count for success."""

@@ -8,9 +8,11 @@ from typing import Final
 from asyncssh import constants
 
 from server.sftp.attributes import Changes
-from storage.files.api import Reader, Stat, WriteMode
+from server.sftp.cached import CachedReads
+from storage.files.api import Stat, WriteMode
 from storage.files.errors import AlreadyExists, InvalidPath, NotFound, PermissionDenied, Unsupported, UploadFailed
 from storage.files.path import VirtualPath
+from storage.files.readers import SessionReader
 from storage.files.uploads import Upload
 from storage.files.workspace import Workspace
 
@@ -39,7 +41,7 @@ class FileHandle:
         files: OpenFiles,
         path: VirtualPath,
         *,
-        reader: Reader | None = None,
+        reader: SessionReader | None = None,
         shared: SharedUpload | None = None,
         writable: bool = False,
         readable: bool = True,
@@ -51,6 +53,7 @@ class FileHandle:
         self._writable = writable
         self._readable = readable
         self._append = append
+        self._cached = CachedReads()
         self.reader = reader
 
     def read(self, offset: int, size: int) -> bytes:
@@ -60,6 +63,12 @@ class FileHandle:
         if offset > MAX_OFFSET - size:
             return b""
         return self._source().read_at(offset, size)
+
+    def read_cached(self, offset: int, size: int) -> bytes | None:
+        """Read on the event loop if that needs no waiting, else None; see :class:`CachedReads`."""
+        if self.reader is None or not self._readable or offset > MAX_OFFSET - size:
+            return None
+        return self._cached.read(self.reader, offset, size)
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of ``data`` or raise; after a failure the upload can only be aborted."""
@@ -117,7 +126,7 @@ class FileHandle:
         """Where the file is now."""
         return self._path if self._shared is None else self._shared.upload.path
 
-    def _source(self) -> Reader | Upload:
+    def _source(self) -> SessionReader | Upload:
         if self.reader is not None:
             return self.reader
         if self._shared is not None and not self._shared.finished:
