@@ -21,6 +21,7 @@ from auth_backends.api import (
     FrontEnd,
     NotMine,
     Password,
+    Reason,
     Rejected,
     Secret,
     Unavailable,
@@ -60,6 +61,13 @@ class TestStorageExample(FilesystemContract):
         """It does what the page says."""
         with pytest.raises(PermissionDenied):
             fs.open_writer(VirtualPath.parse("/setup.EXE"), WriteMode.REPLACE)
+
+
+def test_every_reason_is_explained() -> None:
+    """Whatever the audit trail says, the page on sign-ins says what to do about it."""
+    page = (HOWTO / "why-cant-she-log-in.md").read_text(encoding="utf-8")
+
+    assert [reason for reason in Reason if reason is not Reason.GRANTED and f"`{reason}`" not in page] == []
 
 
 def verdict(credential: Credential, method: Method = Method.LDAP, *, broken: bool = False) -> Verdict:
