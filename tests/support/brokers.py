@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any
@@ -12,6 +12,7 @@ import argon2._password_hasher
 import pytest
 
 from auth_backends.api import (
+    Account,
     Address,
     ApiKeyToken,
     Attempt,
@@ -24,6 +25,7 @@ from auth_backends.api import (
     PublicKey,
     Reason,
     Secret,
+    Verdict,
 )
 from auth_backends.api_keys import IssuedApiKey, issue
 from auth_backends.broker import Broker
@@ -168,6 +170,25 @@ class Desk:
 def reason_of(decision: Decision) -> Reason:
     """Give a decision's reason; GRANTED for a grant."""
     return Reason.GRANTED if isinstance(decision, Granted) else decision.reason
+
+
+class StandInBackend:
+    """An authority for passwords whose answer a test decides; it remembers what it was asked."""
+
+    accepts: frozenset[type] = frozenset({Password})
+
+    def __init__(self, answer: Callable[[], Verdict]) -> None:
+        self.answer = answer
+        self.asked: list[Attempt] = []
+
+    def verify(self, attempt: Attempt, account: Account) -> Verdict:
+        """Give the test's answer."""
+        self.asked.append(attempt)
+        return self.answer()
+
+    def spend(self, attempt: Attempt) -> None:
+        """Nobody asks a directory to pretend: it would see a password that is not its own."""
+        raise AssertionError(attempt)
 
 
 class Argon2Spy:
