@@ -164,6 +164,7 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=self._busy_timeout_s,
             pool_use_lifo=True,
+            hide_parameters=True,  # an error's text goes to the log; hashes and digests must not
         )
 
 
@@ -193,10 +194,11 @@ def _postgres_engine(url: URL, pool_size: int) -> Engine:
     engine = create_engine(
         url.update_query_dict({**patience, **url.query}),
         pool_size=pool_size,
-        max_overflow=pool_size,
+        max_overflow=0,  # the server's connections are counted; threads wait for their turn
         pool_timeout=BUSY_TIMEOUT_S,
         pool_pre_ping=True,  # a restart of the server costs no sign-in
         pool_use_lifo=True,
+        hide_parameters=True,  # an error's text goes to the log; hashes and digests must not
     )
 
     @event.listens_for(engine, "connect")

@@ -226,7 +226,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ssh_keys")),
     )
     op.create_index(op.f("ix_ssh_keys_fingerprint"), "ssh_keys", ["fingerprint"], unique=False)
-    op.create_index(
+    op.create_index(  # by fingerprint: a large RSA blob is more than a B-tree entry of PostgreSQL may hold
         "uq_ssh_keys_live",
         "ssh_keys",
         ["user_id", "fingerprint"],

@@ -235,6 +235,16 @@ def test_secrets_do_not_show_in_a_change() -> None:
     assert not any(secret in shown for secret in ("HASH", "BLOB", "DIGEST"))
 
 
+def test_secrets_do_not_show_in_an_error(store: Store) -> None:
+    """The text of a failed statement, which a log may hold, does not repeat the values."""
+    with pytest.raises(StoreError) as caught, store._database.write() as connection:
+        connection.execute(text("INSERT INTO passwords VALUES ('nobody', :h, 1)"), {"h": "HASH"})
+    chain = f"{caught.value} {caught.value.__cause__} {caught.value.__cause__!r}"
+
+    assert "passwords" in chain
+    assert "HASH" not in chain
+
+
 def test_errors_have_words_for_people(store: Store) -> None:
     """Every refusal carries a sentence."""
     with pytest.raises(StoreError) as caught:

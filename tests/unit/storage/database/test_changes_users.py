@@ -17,7 +17,7 @@ from storage.database.changes import (
     UpdateUser,
     UserFields,
 )
-from storage.database.records import Identity, Method, Owner, Role, Status
+from storage.database.records import Identity, Method, Owner, Role, Status, StoredPassword
 from storage.database.store import Conflict, InvalidChange, InvalidName, Store
 from storage.database.tables import dav_locks, dav_properties, users
 from tests.support.store_rows import (
@@ -150,11 +150,11 @@ def test_leaving_a_local_method_forgets_the_password(store: Store) -> None:
     """A user who moves to SSO keeps no hash that anything could compare."""
     ann = make_user(store, password_hash="h1")
     store.apply(SetMethod(ann.id, Method.LOCAL_KEY), actor=ACTOR)
-    assert store.credentials.password_hash(ann.id) == "h1"
+    assert store.credentials.password(ann.id) == StoredPassword("h1", ann.created_at)
 
     store.apply(SetMethod(ann.id, Method.OIDC, "entra"), actor=ACTOR)
 
-    assert store.credentials.password_hash(ann.id) is None
+    assert (store.credentials.password_hash(ann.id), store.credentials.password(ann.id)) == (None, None)
     assert (user_again(store, ann).method, user_again(store, ann).provider) == (Method.OIDC, "entra")
     with pytest.raises(InvalidChange, match="no password"):
         store.apply(SetPassword(ann.id, "h2"), actor=ACTOR)

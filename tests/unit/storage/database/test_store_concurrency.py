@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,3 +125,34 @@ def test_a_lease_has_one_holder(store: Store, other: Store) -> None:
     assert other.leases.take("jobs", "late", 60.0)
     other.leases.release("jobs", "late")
     assert store.leases.take("jobs", holder, 60.0)
+
+
+KILLED = """
+import sys, time
+from storage.database import changes
+from storage.database.changes import CreateUser
+from storage.database.records import Method
+from storage.database.store import open_store
+
+def last_step(tx, values):
+    print("in the transaction", flush=True)
+    time.sleep(60)
+
+changes.insert_event = last_step
+open_store(sys.argv[1]).apply(CreateUser("half", Method.LOCAL), actor="victim")
+"""
+
+
+def test_a_killed_process_leaves_nothing(store: Store, store_url: str) -> None:
+    """SIGKILL after all rows but the last are written: none is there, and the next change waits for nobody."""
+    victim = subprocess.Popen([sys.executable, "-c", KILLED, store_url], stdout=subprocess.PIPE)
+    assert victim.stdout is not None
+    assert victim.stdout.readline() == b"in the transaction\n"
+    victim.kill()
+    victim.communicate(timeout=10)
+
+    applied = store.apply(CreateUser("whole", Method.LOCAL), actor=ACTOR)
+
+    assert [user.name for user in store.users.list()] == ["whole"]
+    assert [row.user_id for row in store.revocations.since(0)] == [applied.subject_id]
+    assert len(store.audit.tail()) == 1

@@ -59,6 +59,7 @@ def test_failures_are_counted_per_key_and_window(store: Store) -> None:
     store.throttle.add("net:10.0.0.0/24", 3.0)
 
     assert [store.throttle.failures("user:a", since) for since in (0.0, 2.0, 3.5)] == [3, 2, 0]
+    assert store.throttle.counts(["user:a", "net:10.0.0.0/24", "user:b"], 2.0) == {"user:a": 2, "net:10.0.0.0/24": 1}
     assert store.throttle.prune(2.0) == 1
     assert store.throttle.failures("user:a", 0.0) == 2
     store.throttle.clear("user:a")
