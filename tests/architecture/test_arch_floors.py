@@ -5,6 +5,7 @@ The contracts themselves are run by ``lint-imports`` in ``make lint``.
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 import pytest
@@ -23,7 +24,6 @@ HOMES = {
     "OpenSSL": ("server.ftps",),
     "wsgidav": ("server.webdav",),
     "granian": ("server.http",),
-    "starlette": ("server.http",),
     "argon2": ("auth_backends.passwords",),
     "sqlalchemy": ("storage.database",),
     "alembic": ("storage.database",),
@@ -33,6 +33,8 @@ HOMES = {
     "rich": ("server.cli", "server.runtime.welcome"),
     "uvloop": ("server.sftp", "server.http", "server.runtime"),
 }
+
+DRIVERS = {"psycopg"}  # loaded by name: SQLAlchemy imports it for postgresql:// URLs
 
 
 def test_every_contract_of_the_house_is_there() -> None:
@@ -74,6 +76,20 @@ def test_a_library_is_imported_in_its_home_only(library: str) -> None:
     ]
 
     assert strangers == []
+
+
+IMPORT_NAMES = {"argon2-cffi": "argon2", "pyopenssl": "OpenSSL"}  # where they differ from the distribution's
+
+
+def test_every_dependency_is_used_and_has_its_reason() -> None:
+    """Nothing is installed that no file imports, and docs/decisions/0002 has a line for each."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [re.split(r"[^A-Za-z0-9-]", requirement)[0] for requirement in project["dependencies"]]
+    imported = {target.split(".")[0] for file in modules().values() for target in imports(file)}
+    page = (ROOT / "docs/decisions/0002-dependencies.md").read_text(encoding="utf-8").lower()
+
+    assert [name for name in names if IMPORT_NAMES.get(name, name) not in imported | DRIVERS] == []
+    assert [name for name in names if not re.search(rf"\b{re.escape(name)}\b", page)] == []
 
 
 def test_front_ends_know_the_broker_by_its_front_door_only() -> None:
