@@ -64,6 +64,12 @@ class Access:
         """Whether ``path`` may be neither moved nor removed: the root, a mount point, or above one."""
         return path.is_root or self.table.is_mount_point(path) or path.names in self._above_mounts
 
+    def is_uniform(self, mount: Mount) -> bool:
+        """Whether the session's rights are the same everywhere in ``mount``."""
+        held = self.rights(mount.path)
+        found = ((point, self.table.find(point)) for point in self._points)
+        return all(self.rights(point) == held for point, place in found if place is not None and place[0] is mount)
+
     def missing_below(self, path: VirtualPath, right: Right) -> bool:
         """Whether the session lacks ``right`` at ``path`` or anywhere below it."""
         inside = (point for point in self._points if point.is_within(path))
@@ -77,7 +83,7 @@ class Access:
         return found
 
     def require(self, path: VirtualPath, *rights: Right) -> tuple[Mount, VirtualPath]:
-        """Give the mount and the path inside it if the session has all ``rights`` there.
+        """Give the mount and the path inside it if the session has all ``rights`` there, and any at all.
 
         Raises:
             PermissionDenied: a right is missing.
@@ -88,8 +94,8 @@ class Access:
         found = self.table.find(path)
         held = self.rights(path)
         missing = [right for right in rights if right not in held]
-        if found is None or missing:
-            raise PermissionDenied(f"no right to {', '.join(missing)} at {path}")
+        if found is None or missing or not held:
+            raise PermissionDenied(f"no right to {', '.join(missing) or 'be'} at {path}")
         return found
 
 

@@ -65,6 +65,6 @@ def _inner_source(access: Access, mount: Mount, source: VirtualPath, path: Virtu
     source_mount, inner = access.require(source, Right.READ, Right.LIST)
     if source_mount.path != mount.path:
         raise CrossesMounts(f"{source} and {path} are in different mounts")
-    if access.rights(source) != access.rights(path) or access.has_rules_below(mount.path):
+    if not access.is_uniform(mount):
         raise PermissionDenied("links are made only where rights are the same in the whole mount")
     return inner

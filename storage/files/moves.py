@@ -25,6 +25,8 @@ def rename(state: SessionState, access: Access, source: VirtualPath, target: Vir
     """
     if access.is_fixed(source) or access.is_fixed(target):
         raise PermissionDenied("a mount, or what is above one, stays where it is")
+    if not access.visible(source):
+        raise NotFound(str(source))
     upload = state.uploads.at(source)
     mount, inner = access.require(source)
     target_mount, target_inner = access.require(target)

@@ -176,22 +176,31 @@ class Quota:
     def reconcile(self) -> int:
         """Measure the files and give the bytes in use; one measurement at a time per process."""
         with self._measuring:
-            with self._ledger.locked():
-                before, known_since = self._ledger.read()
-            measured = self._measure()
-            with self._ledger.locked():
-                now, _ = self._ledger.read()
-                # Commits during the walk may or may not have been seen by it; counting them errs
-                # on the safe side, and the next measurement puts it right.
-                used = measured + (max(0, now - before) if known_since != UNKNOWN else 0)
-                self._ledger.write(used, self._clock())
+            return self._reconcile()
+
+    def _reconcile(self) -> int:
+        with self._ledger.locked():
+            before, measured_before = self._ledger.read()
+        measured = self._measure()
+        with self._ledger.locked():
+            now, measured_now = self._ledger.read()
+            if measured_now != measured_before:  # another process was faster, and may have charged since
+                return now
+            # Commits during the walk may or may not have been seen by it; counting them errs on
+            # the safe side, and the next measurement puts it right.
+            used = measured + max(0, now - before)
+            self._ledger.write(used, self._clock())
             return used
 
     def _reconcile_quietly(self) -> None:
+        if not self._measuring.acquire(blocking=False):
+            return  # it is being measured already
         try:
-            self.reconcile()
+            self._reconcile()
         except (StorageError, OSError) as error:
-            log.warning("quota_not_measured", error=str(error))
+            log.warning("quota.not_measured", error=str(error))
+        finally:
+            self._measuring.release()
 
 
 class QuotaBook:

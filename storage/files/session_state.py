@@ -67,20 +67,26 @@ class SessionState:
                 self._opening -= 1
 
     def keep_reader(self, reader: SessionReader) -> SessionReader:
-        """Take in a reader; if the session has ended meanwhile, close it and raise."""
+        """Take in a reader; if the session or the right has ended meanwhile, close it and raise."""
         with self._lock:
             self._readers.add(reader)
         if self.ended is not None:
             reader.cut(self._refusal)
             raise self._refusal()
+        if not _still_covered(self.access, reader.path, reader.mount, frozenset({Right.READ})):
+            reader.cut(_revoked)
+            raise _revoked()
         return reader
 
     def keep_upload(self, upload: Upload) -> Upload:
-        """Take in an upload; if the session has ended meanwhile, abort it and raise."""
+        """Take in an upload; if the session or the right has ended meanwhile, abort it and raise."""
         self.uploads.add(upload)
         if self.ended is not None:
             upload.cut(self._refusal)
             raise self._refusal()
+        if not _still_covered(self.access, upload.path, upload.terms.mount, upload.terms.needs):
+            upload.cut(_revoked)
+            raise _revoked()
         return upload
 
     def adopt(self, access: Access) -> None:
@@ -121,9 +127,10 @@ class SessionState:
         """Take note that an upload was committed or aborted."""
         self.uploads.discard(upload)
         if stat is None:
-            self.tell(EventKind.UPLOAD_ABORTED, upload.path, upload.terms.mount)
+            self.tell(EventKind.UPLOAD_ABORTED, upload.path, upload.terms.mount, size=upload.size)
             return
-        self.remember(upload.path, stat)
+        if upload.terms.own:
+            self.remember(upload.path, stat)
         self.tell(EventKind.UPLOADED, upload.path, upload.terms.mount, size=stat.size)
 
     def remember(self, path: VirtualPath, stat: Stat) -> None:

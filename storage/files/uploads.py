@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from types import TracebackType
@@ -26,7 +26,8 @@ class Terms:
     """Under which terms an upload runs.
 
     ``needs`` must stay granted while it runs. Bytes before ``floor`` may not be changed (append
-    only). ``base`` is the size of what the commit will replace. ``in_place`` writes go to the live
+    only). ``own`` says that all bytes are the session's, so that the committed file is its own too.
+    ``base`` is the size of what the commit will replace. ``in_place`` writes go to the live
     file. ``readable`` allows to read back bytes that the session did not send itself.
     """
 
@@ -35,6 +36,7 @@ class Terms:
     needs: frozenset[Right]
     floor: int = 0
     base: int = 0
+    own: bool = True
     in_place: bool = False
     readable: bool = True
 
@@ -78,9 +80,11 @@ class Upload:
         self._gate = Gate()
         self._lock = threading.Lock()
         self._state = State.ACTIVE
+        self._refusal: Callable[[], StorageError] = _over
         self._failed = False
         self._reserved = 0
         self._charged = terms.base  # in place: the size that the quota knows
+        self._last_size = 0
         self._finished = threading.Event()
 
     # Facts -----------------------------------------------------------------------------------------
@@ -92,8 +96,12 @@ class Upload:
 
     @property
     def size(self) -> int:
-        """Bytes that the file would have if committed now."""
-        return self._writer.size
+        """Bytes that the file would have if committed now; after its end, those that it had."""
+        try:
+            with self._gate.inside():
+                return self._writer.size
+        except StorageError:
+            return self._last_size
 
     def stat(self) -> Stat:
         """Facts as they would be if committed now."""
@@ -104,10 +112,19 @@ class Upload:
 
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write all of ``data`` at ``offset``, or raise; then the upload can only be aborted."""
-        with self._driving():
-            self._check_floor(offset)
-            self._cover(offset + len(data))
-            self._writer.write_at(offset, data)
+        self._gate.enter()  # what _driving does, without a context manager: this is the hot path
+        try:
+            self._check_active()
+            try:
+                self._check_floor(offset)
+                if self.terms.mount.quota is not None:
+                    self._cover(offset + len(data))
+                self._writer.write_at(offset, data)
+            except StorageError:
+                self._failed = True
+                raise
+        finally:
+            self._gate.leave()
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read back what was written so far; PermissionDenied if those may be other people's bytes."""
@@ -209,6 +226,7 @@ class Upload:
         """
         with self._lock:
             self._state = State.OVER
+            self._refusal = refusal
         if not self._gate.shut_and_then(refusal, lambda: self._finish(None), wait_s=END_WAIT_S):
             self._finished.wait(END_WAIT_S)
 
@@ -240,7 +258,7 @@ class Upload:
     @contextmanager
     def _driving(self) -> Iterator[None]:
         with self._gate.inside():
-            self._check_active()
+            self._check_active()  # outside the try: a late call on a dead handle fails no upload
             try:
                 yield
             except StorageError:
@@ -249,9 +267,7 @@ class Upload:
 
     def _check_active(self) -> None:
         if self._state is not State.ACTIVE:
-            if self._gate.shut:
-                self._gate.enter()  # raises what it was shut with
-            raise _over()
+            raise self._refusal()
 
     def _check_floor(self, offset: int) -> None:
         if offset < self.terms.floor:
@@ -299,8 +315,10 @@ class Upload:
     def _finish(self, stat: Stat | None) -> None:
         quota = self.terms.mount.quota
         try:
-            if quota is not None and self.terms.in_place:
-                quota.charge((stat.size if stat else self._writer.size) - self._charged, forced=True)
+            with suppress(StorageError):  # a failed commit has ended the writer already
+                self._last_size = self._writer.size if stat is None else stat.size
+                if quota is not None and self.terms.in_place:
+                    quota.charge(self._last_size - self._charged, forced=True)
             if stat is None:
                 self._writer.abort()
         finally:

@@ -105,11 +105,13 @@ class Workspace:
         raise (PermissionDenied if rights else NotFound)(f"no right to see {path}")
 
     def exists(self, path: VirtualPath) -> bool:
-        """Whether something is at ``path`` that the session may know of."""
+        """Whether something is at ``path``, as far as the session may know of the place."""
         try:
             self.stat(path)
         except (NotFound, NotADirectory):
             return False
+        except PermissionDenied:  # somebody else's file in a drop box: its name is taken
+            return True
         return True
 
     def scan(self, path: VirtualPath, *, committed: bool = False) -> Iterator[Entry]:
@@ -174,15 +176,16 @@ class Workspace:
         needs, floor = self._needs(access, path, mode, present)
         access.require(path, *needs)
         never_replace = present is None and Right.OVERWRITE not in access.rights(path)
-        own = present is None or self._state.own.has(path, present)
+        own = present is None or mode is WriteMode.REPLACE or self._state.own.has(path, present)
         terms = Terms(
             mount,
             inner,
             needs,
             floor=floor,
             base=present.size if present else 0,
+            own=own,
             in_place=mode is WriteMode.IN_PLACE,
-            readable=own or mode in {WriteMode.REPLACE, WriteMode.CREATE} or self.may(path, Right.READ),
+            readable=own or self.may(path, Right.READ),
         )
         with self._state.slot():
             if never_replace and mode is WriteMode.IN_PLACE:
