@@ -124,8 +124,7 @@ class FtpsSettings(Section):
     """The IPv4 address that PASV replies name when the server is behind NAT."""
     require_close_notify: bool = True
     """Whether an upload counts as complete only after TLS close_notify. Off admits clients that
-    just close, at the price that a cut connection looks like a finished upload; TLS 1.2 is then the
-    newest version, since a TLS 1.3 client that just closes resets the connection."""
+    just close, at the price that a cut connection looks like a finished upload."""
     require_session_reuse: bool = False
     """Whether a data connection must resume the TLS session of its control connection, which proves
     that both are the same client. On shuts out clients that cannot, Python's ftplib among them."""

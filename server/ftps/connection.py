@@ -14,6 +14,7 @@ from OpenSSL import SSL
 
 from auth_backends.api import Credential, FrontEnd, Refused, TryLater
 from config.settings import FtpsSettings
+from server.ftps.errors import trace_of
 from server.ftps.handler import ControlChannel
 from server.ftps.loop import SessionLoop, Waker
 from server.ftps.tls import TlsContexts
@@ -120,8 +121,8 @@ class Connection:
             if channel.connected:
                 channel.begin()
             self._run(loop, channel)
-        except Exception:
-            log.exception("ftps.connection_failed", peer=self.peer)
+        except Exception as error:  # noqa: BLE001 - the last to hear of it; the connection ends
+            log.error("ftps.connection_failed", peer=self.peer, trace=trace_of(error))  # noqa: TRY400 - see trace_of
         finally:
             self._end(loop)
 
@@ -147,7 +148,7 @@ class Connection:
             self._sock.close()
             if self.session is not None:
                 self.session.end(self._cut or "closed")
-        except Exception:
-            log.exception("ftps.connection_end_failed", peer=self.peer)
+        except Exception as error:  # noqa: BLE001 - the last to hear of it; nothing is left to end
+            log.error("ftps.connection_end_failed", peer=self.peer, trace=trace_of(error))  # noqa: TRY400 - see trace_of
         finally:
             self._gone(self)

@@ -16,7 +16,7 @@ from pyftpdlib.handlers.ftp.control import FTPHandler
 from pyftpdlib.handlers.ftps.control import TLS_FTPHandler
 
 from server.ftps.data_channel import DataChannel
-from server.ftps.errors import Reply, reply_for
+from server.ftps.errors import Reply, reply_for, trace_of
 from server.ftps.filesystem import WorkspaceFilesystem
 from server.ftps.limits import FAILED_SIGN_INS, MAX_LINE_BYTES, MAX_WAITING_REPLIES
 from server.ftps.listing import FACTS
@@ -280,9 +280,14 @@ class ControlBase(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
 
     def log_exception(self, instance: object) -> None:
         """Log what nobody foresaw."""
-        log.error("ftps.unforeseen", peer=self.remote_ip, where=repr(instance), exc_info=sys.exception())
+        log.error("ftps.unforeseen", peer=self.remote_ip, where=repr(instance), trace=trace_of(sys.exception()))
 
     # --- the end
+
+    @property
+    def data_is_private(self) -> bool:
+        """Whether data connections may be opened: only after PROT P."""
+        return bool(self._prot)
 
     @property
     def gone(self) -> bool:

@@ -13,21 +13,19 @@ from typing import Any, Protocol, cast
 
 import structlog
 from OpenSSL import SSL
-from pyftpdlib.handlers.ftps.data import TLS_DTPHandler
+from pyftpdlib.handlers.ftp.data import DTPHandler
 from pyftpdlib.ioloop import AsyncChat
 
-from server.ftps.errors import reply_for
+from server.ftps.errors import reply_for, trace_of
 from server.ftps.limits import DATA_HANDSHAKE_S
-from server.ftps.tls import session_was_reused
 from server.ftps.transfers import BLOCK_BYTES, Incoming
+from server.ftps.wire import RECORD_BYTES, Wire
 from storage.files.errors import StorageError
 
 log = structlog.get_logger(__name__)
 
-RECORD_BYTES = 16384  # the most that one TLS record carries; OpenSSL gives and takes one at a time
 BLOCKS_PER_TURN = 4  # sent before the control channel is looked at again
 LISTING_LINES_PER_BLOCK = 512
-UNEXPECTED_EOF = (-1, "Unexpected EOF")  # how pyOpenSSL reports a FIN without close_notify
 
 
 class State(Enum):
@@ -37,7 +35,7 @@ class State(Enum):
     RECEIVING = auto()
     PROVEN = auto()  # everything came; the commit is next
     SENDING = auto()
-    ENDING = auto()  # everything is sent; close_notify is next
+    ENDING = auto()  # everything is given to TLS; the last bytes are on their way
 
 
 class Source(Protocol):
@@ -56,27 +54,25 @@ class _Once:
         return data
 
 
-class DataChannel(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no types
+class DataChannel(DTPHandler):  # type: ignore[misc]  # pyftpdlib has no types
     """One data connection of one control channel, for one transfer."""
 
     _lastdata: int
 
     def __init__(self, sock: socket.socket, cmd_channel: Any) -> None:
         self.state = State.IDLE
-        self._reply = ""
         self.timeout = cmd_channel.settings.idle_timeout_s
+        self._reply = ""
         self._source: Source | None = None
-        self._block = memoryview(b"")
-        self._sent = 0
         self._buffer = memoryview(b"")
-        self._wire = sock
+        self._raw = sock
         cmd_channel.connection.track(sock)
+        self._wire = Wire(cmd_channel.ssl_context, sock)
         super().__init__(sock, cmd_channel)
         if self._closed:
             return
-        if not self._ssl_requested:  # PASV and PORT are refused without PROT P; this is the second lock
-            self._reply = "521 The data connection must be protected: send PROT P."
-            self.close()
+        if not cmd_channel.data_is_private:  # PASV and PORT are refused without PROT P; this is the second lock
+            self.finish("521 The data connection must be protected: send PROT P.")
             return
         self._handshake_timer = self.call_later(DATA_HANDSHAKE_S, self._handshake_late)
 
@@ -87,31 +83,42 @@ class DataChannel(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
 
     def readable(self) -> bool:
         """Whether bytes from the client are wanted."""
-        if self._ssl_accepting:
-            return not self._ssl_want_write
-        return self.state is State.RECEIVING
+        return not self._wire.established or self.state is State.RECEIVING
 
     def writable(self) -> bool:
         """Whether there is something to send."""
-        if self._ssl_accepting:
-            return bool(self._ssl_want_write)
-        return self.state in {State.SENDING, State.ENDING}
+        return self._wire.waiting or (self._wire.established and self.state is State.SENDING)
 
     def handle_read_event(self) -> None:
         """Go on with the handshake or the upload."""
-        if self._ssl_accepting:
-            self._do_ssl_handshake()
-        elif self.state is State.RECEIVING:
+        try:
+            more = self._wire.pull()
+        except BlockingIOError:
+            return
+        except OSError:
+            self._broken()
+            return
+        if not more:
+            self._fin()
+        elif self._wire.established or self._shake_hands():
             self._receive()
 
     def handle_write_event(self) -> None:
         """Go on with the handshake or the download."""
-        if self._ssl_accepting:
-            self._do_ssl_handshake()
-        elif self.state is State.SENDING:
-            self._send()
-        elif self.state is State.ENDING:
-            self._end_sending()
+        try:
+            if not self._wire.flush():
+                return
+            if self.state is State.SENDING and self._wire.established:
+                self._send()
+        except OSError:
+            self._broken()
+            return
+        except StorageError as error:
+            self.finish(str(reply_for(error)))
+            return
+        if self.state is State.ENDING and not self._wire.waiting:
+            self.transfer_finished = True
+            self.finish("226 Transfer complete.")
 
     def handle_close(self) -> None:
         """The peer is gone, in both directions; that is no news once everything came."""
@@ -120,7 +127,7 @@ class DataChannel(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
 
     def handle_error(self) -> None:
         """Something unforeseen was raised: it is logged, and the transfer fails."""
-        log.error("ftps.data_channel_failed", peer=self.cmd_channel.remote_ip, exc_info=sys.exception())
+        log.error("ftps.data_channel_failed", peer=self.cmd_channel.remote_ip, trace=trace_of(sys.exception()))
         self.finish("451 Internal error; transfer aborted.")
 
     def handle_timeout(self) -> None:
@@ -133,15 +140,19 @@ class DataChannel(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
 
     # --- TLS
 
-    def handle_ssl_established(self) -> None:
-        """Check, where the site wants it, that this is the client of the control connection."""
+    def _shake_hands(self) -> bool:
+        """Go on; whether TLS is there now. Answers a failure as RFC 4217 section 10.2 asks."""
+        try:
+            if not self._wire.shake_hands():
+                return False
+        except (SSL.Error, OSError):
+            self.finish("522 The TLS handshake of the data connection failed.")
+            return False
         self._handshake_timer.cancel()
-        if self.cmd_channel.settings.require_session_reuse and not session_was_reused(self.socket):
+        if self.cmd_channel.settings.require_session_reuse and not self._wire.resumed:
             self.finish("522 The data connection must resume the control connection's TLS session.")
-
-    def handle_failed_ssl_handshake(self) -> None:
-        """Answer as RFC 4217 section 10.2 asks."""
-        self.finish("522 The TLS handshake of the data connection failed.")
+            return False
+        return True
 
     def _handshake_late(self) -> None:
         self.finish("522 The TLS handshake of the data connection took too long.")
@@ -154,37 +165,56 @@ class DataChannel(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
         self.receive = True
         self.state = State.RECEIVING
         self._buffer = memoryview(bytearray(BLOCK_BYTES))
+        if self._wire.established:
+            self._receive()  # what came with the end of the handshake
 
     def _receive(self) -> None:
-        filled = 0
-        end: SSL.Error | OSError | None = None
-        try:
-            while filled < BLOCK_BYTES:
-                filled += self.socket.recv_into(self._buffer[filled:], RECORD_BYTES)
-        except (SSL.WantReadError, SSL.WantWriteError):
-            pass
-        except (SSL.Error, OSError) as error:
-            end = error
-        if filled:
+        """Store what has come, in blocks, up to the end if it is there."""
+        while self.state is State.RECEIVING and not self._closed:
+            filled = 0
+            end: SSL.Error | None = None
             try:
-                cast("Incoming", self.file_obj).write(self._buffer[:filled])
-            except StorageError as error:
-                self.finish(str(reply_for(error)))
+                while filled + RECORD_BYTES <= BLOCK_BYTES:
+                    filled += self._wire.decrypt_into(self._buffer[filled:])
+            except SSL.Error as error:
+                end = error
+            if filled and not self._store(filled):
                 return
-            self.tot_bytes_received += filled
-        if end is None:
-            return
-        if self._is_proof(end):
-            self.state = State.PROVEN
-            self._say_goodbye()
-            self.call_later(0, self._settle)
+            match end:
+                case None:
+                    continue
+                case SSL.WantReadError():
+                    return
+                case SSL.ZeroReturnError():
+                    self._everything_came()
+                case _:
+                    self._broken()
+
+    def _store(self, count: int) -> bool:
+        try:
+            cast("Incoming", self.file_obj).write(self._buffer[:count])
+        except StorageError as error:
+            self.finish(str(reply_for(error)))
+            return False
+        self.tot_bytes_received += count
+        return True
+
+    def _fin(self) -> None:
+        """TCP's end without TLS's: no proof, unless the site takes it for one."""
+        lenient = not self.cmd_channel.settings.require_close_notify
+        if self.state is State.RECEIVING and self._wire.established and lenient:
+            self._everything_came()
         else:
             self._broken()
 
-    def _is_proof(self, end: SSL.Error | OSError) -> bool:
-        if isinstance(end, SSL.ZeroReturnError):
-            return True
-        return end.args == UNEXPECTED_EOF and not self.cmd_channel.settings.require_close_notify
+    def _everything_came(self) -> None:
+        self.state = State.PROVEN
+        try:
+            self._wire.say_goodbye()
+            self._wire.flush()
+        except (SSL.Error, OSError):
+            pass  # the client may be gone; its own close_notify is what counts
+        self.call_later(0, self._settle)
 
     def _settle(self) -> None:
         """Commit, unless the control channel has heard by now that it must not (ABOR, or the client is gone)."""
@@ -224,35 +254,16 @@ class DataChannel(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
 
     def _send(self) -> None:
         source = cast("Source", self._source)
-        try:
-            for _ in range(BLOCKS_PER_TURN):
-                if self._sent == len(self._block):
-                    self._block, self._sent = memoryview(source.more()), 0
-                    if not self._block:
-                        self.state = State.ENDING
-                        self._end_sending()
-                        return
-                while self._sent < len(self._block):
-                    sent = self.socket.send(self._block[self._sent : self._sent + RECORD_BYTES])
-                    self._sent += sent
-                    self.tot_bytes_sent += sent
-        except (SSL.WantWriteError, SSL.WantReadError):
-            return
-        except (SSL.Error, OSError):
-            self._broken()
-        except StorageError as error:
-            self.finish(str(reply_for(error)))
-
-    def _end_sending(self) -> None:
-        try:
-            self.socket.shutdown()
-        except (SSL.WantWriteError, SSL.WantReadError):
-            return
-        except (SSL.Error, OSError):
-            self._broken()
-        else:
-            self.transfer_finished = True
-            self.finish("226 Transfer complete.")
+        for _ in range(BLOCKS_PER_TURN):
+            block = source.more()
+            if block:
+                self._wire.encrypt(memoryview(block))
+                self.tot_bytes_sent += len(block)
+            else:
+                self._wire.say_goodbye()
+                self.state = State.ENDING
+            if not self._wire.flush() or self.state is State.ENDING:
+                return
 
     # --- the end
 
@@ -281,12 +292,6 @@ class DataChannel(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
                 reply = str(reply_for(error))
         self.finish(reply)
 
-    def _say_goodbye(self) -> None:
-        try:
-            self.socket.shutdown()
-        except (SSL.Error, OSError):  # the client may be gone; its own close_notify is what counts
-            return
-
     def _release(self) -> None:
         """Close the file: an upload that was neither committed nor parked is thrown away."""
         if self.file_obj is not None:
@@ -300,13 +305,13 @@ class DataChannel(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
         if self._closed:
             return
         busy = self.busy
-        self.cmd_channel.connection.untrack(self._wire)
+        self.cmd_channel.connection.untrack(self._raw)
         AsyncChat.close(self)
         if self._idler is not None and not self._idler.cancelled:
             self._idler.cancel()
         self._release()
         if busy:
             self.cmd_channel.respond(self._reply or "426 Transfer aborted.")
-        elif self._reply:
-            self.cmd_channel.route_failure = self._reply  # told when a command wants the connection
+        elif self._reply.startswith("52"):  # about TLS: told when a command wants the connection
+            self.cmd_channel.route_failure = self._reply
         self.cmd_channel._on_dtp_close()  # noqa: SLF001 - pyftpdlib's own call between its two handlers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 
 from storage.files import errors
@@ -39,6 +40,14 @@ REPLY_CODES: dict[type[errors.StorageError], int] = {
     errors.SessionEnded: 421,
     errors.StorageUnavailable: 451,
 }
+
+
+def trace_of(error: BaseException | None) -> str:
+    """Give an exception's traceback as plain text for the log.
+
+    Not ``exc_info``: some renderers then show local variables, and here one of them may be a password.
+    """
+    return "".join(traceback.format_exception(error)) if error is not None else ""
 
 
 def reply_for(error: errors.StorageError) -> Reply:

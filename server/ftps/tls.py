@@ -34,7 +34,7 @@ SESSION_ID_BYTES = 16
 FileState = tuple[int, int, int]
 
 
-def build_context(certificate: Path, key: Path, *, newest: int = SSL.TLS1_3_VERSION) -> SSL.Context:
+def build_context(certificate: Path, key: Path) -> SSL.Context:
     """Make a server context: TLS 1.2 or later, forward-secret AEAD suites, a session id of its own.
 
     Sessions of one context are not resumed in another one (RFC 5077 tickets are sealed with the
@@ -45,7 +45,6 @@ def build_context(certificate: Path, key: Path, *, newest: int = SSL.TLS1_3_VERS
     """
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_max_proto_version(newest)
     context.set_cipher_list(CIPHERS)
     context.set_options(OPTIONS)
     context.set_session_id(os.urandom(SESSION_ID_BYTES))
@@ -70,16 +69,13 @@ class TlsContexts:
     good one stays in use.
     """
 
-    def __init__(
-        self, certificate: Path, key: Path, *, per_connection: bool = False, newest: int = SSL.TLS1_3_VERSION
-    ) -> None:
+    def __init__(self, certificate: Path, key: Path, *, per_connection: bool = False) -> None:
         self._certificate = certificate
         self._key = key
-        self._newest = newest
         self._per_connection = per_connection
         self._lock = threading.Lock()
         self._state = self._look()
-        self._context = build_context(certificate, key, newest=newest)
+        self._context = build_context(certificate, key)
 
     def for_connection(self) -> SSL.Context:
         """Give the context for a new control connection and its data connections."""
@@ -91,7 +87,7 @@ class TlsContexts:
 
     def _renew(self, state: tuple[FileState, FileState] | None) -> None:
         try:
-            self._context = build_context(self._certificate, self._key, newest=self._newest)
+            self._context = build_context(self._certificate, self._key)
         except (SSL.Error, OSError) as error:
             if state != self._state:
                 log.warning("ftps.certificate_unusable", path=str(self._certificate), error=repr(error))

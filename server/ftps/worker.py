@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 
 import structlog
-from OpenSSL import SSL
 
 from server.ftps.connection import Connection, Site
 from server.ftps.limits import Admission, Admissions, ConnectionLimits
@@ -34,12 +33,7 @@ def run(services: Services, sockets: Sequence[socket.socket], control: Control) 
     logging.getLogger("pyftpdlib").setLevel(logging.WARNING)  # below that it formats a line for every event
     settings = services.settings.ftps
     contexts = TlsContexts(
-        services.keys.tls_certificate,
-        services.keys.tls_key,
-        per_connection=settings.require_session_reuse,
-        # A TLS 1.3 client that only sends and then closes resets the connection, since it never read
-        # our session tickets. Where a bare FIN may end an upload, that must not happen.
-        newest=SSL.TLS1_3_VERSION if settings.require_close_notify else SSL.TLS1_2_VERSION,
+        services.keys.tls_certificate, services.keys.tls_key, per_connection=settings.require_session_reuse
     )
     site = Site(settings, contexts, services.sign_in)
     limits = ConnectionLimits(settings.max_connections, settings.max_connections_per_address)

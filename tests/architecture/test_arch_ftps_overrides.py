@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from pyftpdlib.filesystems import AbstractedFS
+from pyftpdlib.handlers.ftp.data import DTPHandler
 from pyftpdlib.handlers.ftp.dispatchers import ActiveDTP
 from pyftpdlib.handlers.ftps.control import TLS_FTPHandler
-from pyftpdlib.handlers.ftps.data import TLS_DTPHandler
 
 import server.ftps
 from server.ftps.data_channel import DataChannel
@@ -83,9 +83,9 @@ def test_every_known_command_has_its_method_and_the_other_way_round() -> None:
         ),
         (
             DataChannel,
-            TLS_DTPHandler,
-            "__init__ close handle_close handle_error handle_timeout handle_read_event handle_write_event readable "
-            "writable push push_with_producer enable_receiving handle_ssl_established handle_failed_ssl_handshake",
+            DTPHandler,
+            "__init__ close handle_close handle_error handle_timeout handle_read_event readable "
+            "writable push push_with_producer enable_receiving close_when_done",
         ),
         (ActivePort, ActiveDTP, "handle_connect handle_close handle_timeout"),
     ],

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from server.ftps.data_channel import DataChannel
+from server.ftps.transfers import Incoming
 from storage.files.memory import MemoryFilesystem
 from tests.support.ftps_site import FtpsSite, serving_ftps
 from tests.support.raw_ftp import RawFtp, cut_off, reset
@@ -314,6 +316,33 @@ def test_a_cut_short_download_says_no_goodbye(site: FtpsSite) -> None:
             while data.recv(1 << 20):
                 pass
         assert client.reply().startswith("421 ")
+
+
+def test_a_client_that_only_sends_loses_nothing(site: FtpsSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It closes without having read a byte: TLS 1.3 session tickets must not be there for it to leave unread.
+
+    If they were, its kernel would reset the connection and drop what the server has not fetched yet.
+    """
+    go_on = threading.Event()
+    write = Incoming.write
+
+    def slow_write(self: Incoming, data: memoryview) -> None:
+        go_on.wait(20)
+        write(self, data)
+
+    monkeypatch.setattr(Incoming, "write", slow_write)
+    with RawFtp(site).login() as client:
+        data = client.start_upload("STOR /a")
+        assert data.version() == "TLSv1.3"
+        data.sendall(PART)
+        data.setblocking(False)
+        with pytest.raises(ssl.SSLWantReadError):
+            data.unwrap()  # sends close_notify and would wait for ours
+        data.close()
+        go_on.set()
+
+        assert client.reply().startswith("226 ")
+        assert site.get("/a") == PART
 
 
 def test_ftplib_moves_files_both_ways(site: FtpsSite) -> None:
