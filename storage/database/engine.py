@@ -51,7 +51,7 @@ class Database:
         self._busy_timeout_s = busy_timeout_s
         self._closed = False
         self._writing = threading.Lock()  # threads of one process queue here, not in SQLite's sleeping retry
-        self._file = Path(self.url.database or "")
+        self._file = Path(self.url.database or "").absolute()
         if self.is_sqlite:
             if create:
                 _make_private_file(self._file)
@@ -145,7 +145,7 @@ class Database:
         return found.st_dev, found.st_ino
 
     def _sqlite_engine(self, pool_size: int) -> Engine:
-        address = f"file:{quote(str(self._file.absolute()))}?mode=rw"  # rw: never make an empty database by accident
+        address = f"file:{quote(str(self._file))}?mode=rw"  # rw: never make an empty database by accident
 
         def connect() -> sqlite3.Connection:
             connection = sqlite3.connect(

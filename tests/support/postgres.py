@@ -84,16 +84,16 @@ class PostgresServer:
                 return
         pytest.fail("PostgreSQL does not start:\n" + (self.directory / "log").read_text(errors="replace"))
 
-    def stop(self) -> None:
-        """Stop the server: every connection breaks, what was committed is kept."""
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: every connection breaks; with SIGINT, what was committed is kept."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(how)
             self._process.wait(START_DEADLINE_S)
             self._process = None
 
     def remove(self) -> None:
-        """Stop and delete everything."""
-        self.stop()
+        """Stop at once and delete everything."""
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def url(self, database: str) -> str:
