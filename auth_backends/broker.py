@@ -153,6 +153,8 @@ class Broker:
     def _account(self, case: Case) -> Account:
         found = self._accounts.find(case.attempt.credential, case.name)
         if isinstance(found, Reason):
+            if case.kind is Factor.API_KEY:
+                self._api_keys.spend(case.attempt)
             raise refuse(found)
         case.account = found
         return found
@@ -211,11 +213,23 @@ class Broker:
 
     def _evened_out(self, case: Case, decision: Decision) -> Decision:
         """Make a refusal cost what any other costs, and count it."""
-        if isinstance(decision, Refused):
-            if case.kind in GUESSABLE and not case.worked:
-                self._hasher.spend()
-            if not case.counted:
-                self._throttle.failed(case.throttle_name, case.attempt.peer)
+        if not isinstance(decision, Refused):
+            return decision
+        if case.kind in GUESSABLE and not case.worked:
+            return self._pretended(case, decision)
+        if not case.counted:
+            self._throttle.failed(case.throttle_name, case.attempt.peer)
+        return decision
+
+    def _pretended(self, case: Case, decision: Refused) -> Refused:
+        """Do what a wrong password costs, without the password: take the turn, hash a fixed text, count.
+
+        In the turn, too, so that a burst meets the limit after as many hashes as for any other name.
+        """
+        with self._throttle.turn(case.name or ""):
+            self._throttled(case)
+            self._hasher.spend()
+            self._throttle.failed(case.throttle_name, case.attempt.peer)
         return decision
 
     def _recorded(self, case: Case, decision: Decision) -> Decision:

@@ -60,7 +60,9 @@ class VerdictCache:
     def ask(self, user: User, front_end: FrontEnd, secret: Secret, verify: Callable[[], Verdict]) -> Remembered:
         """Give the remembered verdict, or the one of an identical question in flight, or verify.
 
-        What ``verify`` raises is raised to its own caller only; those who waited ask themselves.
+        A no is not shared: those who waited for it ask themselves, one after the other, as they
+        would for a user who does not exist, or a burst would tell the two apart. What ``verify``
+        raises is raised to its own caller only.
         """
         question = self._question(user, front_end, secret)
         while True:
@@ -77,7 +79,7 @@ class VerdictCache:
                 verdict = answer.result(timeout=self._wait_s)
             except FutureTimeout:
                 return Remembered(Unavailable("an identical sign-in takes too long"), shared=True)
-            if verdict is not None:
+            if isinstance(verdict, (Accepted, Unavailable)):
                 return Remembered(verdict, shared=True)
 
     def _lead(self, question: bytes, answer: Future[Verdict | None], verify: Callable[[], Verdict]) -> Verdict:

@@ -56,8 +56,8 @@ class PasswordCheck:
     def _in_turn(self, case: Case, backend: AuthBackend, account: Account, password: Password) -> Verdict:
         """Verify while no other password of this user is verified here, and count a failure before the next one."""
         peer = case.attempt.peer
-        with self._throttle.turn(account.user.name) as waited:
-            if waited and (refusal := self._throttle.standing(account.user.name, peer).refusal) is not None:
+        with self._throttle.turn(account.user.name):
+            if (refusal := self._throttle.standing(account.user.name, peer).refusal) is not None:
                 case.worked = True
                 raise refuse(refusal, counts=False)
             case.worked = True
@@ -67,6 +67,6 @@ class PasswordCheck:
             return verdict
 
     def _settled(self, case: Case, verdict: Verdict) -> Accepted:
-        case.worked = True  # also when somebody else's identical question was waited for
+        case.worked = True  # also by waiting for the answer to somebody else's identical question
         case.counted = isinstance(verdict, Rejected)
         return accepted(verdict)

@@ -1,9 +1,9 @@
 """Brute-force limits, per user and per network, shared by all workers through the store.
 
-Only failures are written. A sign-in that meets no earlier failure costs one indexed
-look-up and no write. The user's counter guards what can be guessed, passwords, and only passwords count
-in it: an attacker who knows a name can't lock that user's keys out. The network's counter guards
-everything.
+Only failures are written. A sign-in that meets no earlier failure costs one indexed look-up, a
+second one if a password is verified, and no write. The user's counter guards what can be guessed,
+passwords, and only passwords count in it: an attacker who knows a name can't lock that user's keys
+out. The network's counter guards everything.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Throttle:
         self._table.clear(user_key(name))
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[bool]:
-        """Hold the one turn that a user's password checks have in this process; gives whether others went before.
+    def turn(self, name: str) -> Iterator[None]:
+        """Hold the one turn that a user's password checks have in this process; ask ``standing`` again inside.
 
         Attempts sent in parallel would else all pass ``standing`` before the first failure is
         counted. With it, a burst overshoots the limit by at most one check per worker process.
@@ -103,13 +103,12 @@ class Throttle:
         """
         with self._lock:
             turn = self._turns.setdefault(name, _Turn())
-            waited = turn.users > 0
             turn.users += 1
         try:
             if not turn.lock.acquire(timeout=TURN_WAIT_S):
                 raise TurnTimeout("other sign-ins of this user take too long")
             try:
-                yield waited
+                yield
             finally:
                 turn.lock.release()
         finally:

@@ -134,7 +134,7 @@ def test_half_of_the_way_in_is_no_failure(desk: Desk) -> None:
 
 
 def test_good_sign_ins_do_not_write_to_the_throttle(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an earlier failure there is one look-up and no write."""
+    """Without an earlier failure there is a look-up before the check, one in its turn, and no write."""
     calls: list[str] = []
     table = desk.store.throttle
     real = table.counts
@@ -142,9 +142,12 @@ def test_good_sign_ins_do_not_write_to_the_throttle(desk: Desk, monkeypatch: pyt
     for verb in ("add", "clear", "prune"):
         monkeypatch.setattr(table, verb, lambda *_, verb=verb: calls.append(verb))
 
-    desk.password("alice")
+    desk.password("alice", front_end=FrontEnd.WEBDAV)
+    checked = list(calls)
+    desk.password("alice", front_end=FrontEnd.WEBDAV)
 
-    assert calls == ["counts"]
+    assert checked == ["counts", "counts"]
+    assert calls == ["counts"] * 3, "one look-up for what is remembered"
 
 
 def test_old_failures_are_swept_now_and_then(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +188,31 @@ def test_a_burst_of_guesses_stays_within_the_limit(store: Store) -> None:
     reasons = [reason_of(one) for one in decisions]
     assert (reasons.count(WRONG), reasons.count(Reason.THROTTLED_USER)) == (FAILURES, 32 - FAILURES)
     assert len(desk.logins()) == 32
+
+
+@pytest.mark.parametrize("front_end", [FrontEnd.FTPS, FrontEnd.WEBDAV])
+@pytest.mark.parametrize("same", [True, False], ids=["one guess", "many guesses"])
+def test_a_burst_does_not_tell_known_from_unknown_names(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch, front_end: FrontEnd, same: object
+) -> None:
+    """As many hashes, refusals and counted failures for a user, an SSO user and nobody (B5)."""
+    desk = Desk(sqlite_store, LIMITS.model_copy(update={"max_failures_per_network": 1000}))
+    desk.user("alice")
+    desk.user("erin", Method.OIDC)
+    argon2 = Argon2Spy(monkeypatch)
+    met = []
+
+    for name in ("alice", "erin", "nobody"):
+        argon2.texts.clear()
+        guesses = ["one" if same else f"guess {number}" for number in range(16)]
+        with ThreadPoolExecutor(16) as pool:
+            reasons = [
+                reason_of(one)
+                for one in pool.map(lambda guess, name=name: desk.password(name, guess, front_end), guesses)
+            ]
+        met.append((argon2.count, reasons.count(Reason.THROTTLED_USER)))
+
+    assert met == [(FAILURES, 16 - FAILURES)] * 3
 
 
 def test_a_turn_that_never_comes_is_try_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
