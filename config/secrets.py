@@ -69,6 +69,8 @@ def read_secret_file(path: Path) -> str:
         raise SecretUnreadable(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SecretUnreadable(f"{path} is not UTF-8 text") from None
+    except ValueError:  # a NUL, or a letter that the file system's encoding does not have
+        raise SecretUnreadable(f"{str(path)!r} cannot be a file's name") from None
     text = text.rstrip("\r\n")
     if not text:
         raise SecretUnreadable(f"{path} is empty")

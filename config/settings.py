@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
@@ -64,6 +65,13 @@ def _ipv4_address(text: str) -> str:
     return text
 
 
+def _nameable(path: Path) -> Path:
+    if b"\0" in os.fsencode(path):  # raises ValueError for letters that the file system's encoding lacks
+        message = "it holds a NUL character"
+        raise ValueError(message)
+    return path
+
+
 def _known_database(url: str) -> str:
     if urlsplit(url).scheme.partition("+")[0] not in {"sqlite", "postgresql"}:
         message = "the URL starts with neither sqlite: nor postgresql:"
@@ -73,6 +81,7 @@ def _known_database(url: str) -> str:
 
 Address = Annotated[str, AfterValidator(_address)]
 Ipv4 = Annotated[str, AfterValidator(_ipv4_address)]
+FilePath = Annotated[Path, AfterValidator(_nameable)]
 DatabaseUrl = Annotated[str, AfterValidator(_known_database), MaskedUrl()]
 
 
@@ -156,9 +165,9 @@ class HttpSettings(Section):
 class TlsSettings(Section):
     """The certificate that FTPS and HTTPS show."""
 
-    certificate: Path | None = None
+    certificate: FilePath | None = None
     """PEM file with the certificate chain. Default: a self-signed one made in the data folder."""
-    key: Path | None = None
+    key: FilePath | None = None
     """PEM file with the private key of the certificate."""
 
     @model_validator(mode="after")
@@ -206,7 +215,7 @@ class AuthSettings(Section):
 class FilesSettings(Section):
     """The tree of files."""
 
-    homes: Path | None = None
+    homes: FilePath | None = None
     """Folder that holds the users' home folders. Default: ``files/home`` in the data folder."""
     durability: Durability = Durability.FAST
     """``strict`` puts an upload on stable storage before reporting it complete; ``fast`` leaves that to the kernel."""
@@ -232,7 +241,7 @@ class LogSettings(Section):
 class Settings(Section):
     """Everything the operator may say."""
 
-    data: Path = Path("data")
+    data: FilePath = Path("data")
     """Data folder: database, generated keys and certificate, home folders. Made with mode 0700."""
     listen: Address = "127.0.0.1"
     """Address that all front ends listen on; ``0.0.0.0`` or ``::`` to serve the network."""

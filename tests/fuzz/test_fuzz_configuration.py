@@ -19,9 +19,8 @@ calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # 
 
 VARIABLES = st.sampled_from([leaf.variable for leaf in leaves()] + [f"{leaf.variable}_FILE" for leaf in leaves()])
 STRANGE_VARIABLES = st.text("ABCDEFGHIJ_", max_size=12).map("QUAYMASTER_".__add__)
-VALUES = (
-    st.text(max_size=30) | st.integers().map(str) | st.floats().map(str) | st.sampled_from(["file:", "env:", "1-2"])
-)
+ODD_VALUES = st.sampled_from(["file:", "env:", "1-2", "\0"])
+VALUES = st.text(max_size=30) | st.integers().map(str) | st.floats().map(str) | ODD_VALUES
 
 KEYS = st.sampled_from([name for leaf in leaves() for name in leaf.path]) | st.text("abcxyz_-.\" é'", max_size=8)
 SCALARS = st.integers() | st.floats() | st.booleans() | st.text(max_size=12)

@@ -132,6 +132,7 @@ def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
     [
         ("QUAYMASTER_SFTP__PORT", "70000", "expected a whole number from 1 to 65535."),
         ("QUAYMASTER_SFTP__PORT", "22.5", "expected a whole number from 1 to 65535."),
+        ("QUAYMASTER_DATA", "a\0b", "expected a path (it holds a NUL character)"),
         ("QUAYMASTER_DRAIN_S", "0", "expected a number above 0."),
         ("QUAYMASTER_DRAIN_S", "inf", "expected a number above 0."),
         ("QUAYMASTER_LISTEN", "localhost", "expected an IPv4 or IPv6 address"),

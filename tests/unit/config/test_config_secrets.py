@@ -48,6 +48,7 @@ def test_a_file_variable_is_read(tmp_path: Path) -> None:
         {"QUAYMASTER_DATABASE__URL": "env:ABSENT"},
         {"QUAYMASTER_DATABASE__URL": "file:/absent/url"},
         {"QUAYMASTER_DATABASE__URL_FILE": "/absent/url"},
+        {"QUAYMASTER_DATABASE__URL": "file:/absent/\0"},
     ],
 )
 def test_a_reference_that_leads_nowhere_is_told(environ: dict[str, str]) -> None:
