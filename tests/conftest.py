@@ -2,4 +2,9 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.support.postgres", "tests.support.shared_server", "tests.support.stores"]
+pytest_plugins = [
+    "tests.support.dav_site",
+    "tests.support.postgres",
+    "tests.support.shared_server",
+    "tests.support.stores",
+]
