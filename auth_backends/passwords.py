@@ -22,6 +22,14 @@ class HasherBusy(Exception):
     """Too many hashes are being computed and none ended in time: cannot tell."""
 
 
+class PasswordRefused(ValueError):
+    """The text cannot be a password; ``message`` says why, in words for people."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
 class PasswordHasher:
     """Argon2id with m=19 MiB, t=2, p=1 (OWASP Password Storage Cheat Sheet), thread-safe.
 
@@ -44,13 +52,13 @@ class PasswordHasher:
     def hash(self, secret: Secret) -> str:
         """Give the hash to keep for a new password.
 
-        Raises ValueError, in words for people, if the text can't be a password (see ``usable``) or
-        begins as an API key does.
+        Raises PasswordRefused if the text can't be a password (see ``usable``) or begins as an API
+        key does.
         """
         if not usable(secret):
-            raise ValueError(f"a password has 1 to {MAX_PASSWORD} characters and no NUL")
+            raise PasswordRefused(f"a password has 1 to {MAX_PASSWORD} characters and no NUL")
         if secret.reveal().startswith(PREFIX):
-            raise ValueError(f"a password must not begin with {PREFIX}: that is how API keys begin")
+            raise PasswordRefused(f"a password must not begin with {PREFIX}: that is how API keys begin")
         return self.rehash(secret)
 
     def rehash(self, secret: Secret) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from auth_backends.passwords import PasswordHasher
+from auth_backends.passwords import PasswordHasher, PasswordRefused
 from config.settings import Settings
 from server.cli.output import Failure
 from server.cli.values import new_password
@@ -32,7 +32,7 @@ def password_rule(method: Method) -> str | None:
 def hashed_password(settings: Settings, method: Method, *, from_stdin: bool) -> str | None:
     """Read and hash a new password; None if there is nobody to ask, or the method has none.
 
-    Raises Failure if a password was offered for a method that has none, or it is empty.
+    Raises Failure if a password was offered for a method that has none, or it cannot be a password.
     """
     reason = password_rule(method)
     if reason is not None:
@@ -42,4 +42,7 @@ def hashed_password(settings: Settings, method: Method, *, from_stdin: bool) -> 
     secret = new_password(from_stdin=from_stdin)
     if secret is None:
         return None
-    return PasswordHasher(concurrency=settings.auth.password_concurrency).hash(secret)
+    try:
+        return PasswordHasher(concurrency=settings.auth.password_concurrency).hash(secret)
+    except PasswordRefused as refusal:
+        raise Failure("The password cannot be taken.", refusal.message) from None

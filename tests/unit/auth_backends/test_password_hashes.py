@@ -9,7 +9,7 @@ import argon2
 import pytest
 
 from auth_backends.api import FrontEnd, Granted, Secret
-from auth_backends.passwords import HasherBusy, PasswordHasher, usable
+from auth_backends.passwords import HasherBusy, PasswordHasher, PasswordRefused, usable
 from storage.database.store import Store
 from tests.support.brokers import PASSWORD, Argon2Spy, Desk
 
@@ -46,13 +46,13 @@ def test_dummy_work_costs_what_a_check_costs(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_text_that_can_be_no_password_gets_no_hash(cheap: PasswordHasher, text: str) -> None:
     """Empty, NUL, too long, not UTF-8."""
     assert not usable(Secret(text))
-    with pytest.raises(ValueError, match="1 to 1024"):
+    with pytest.raises(PasswordRefused, match="1 to 1024"):
         cheap.hash(Secret(text))
 
 
 def test_a_password_cannot_begin_as_an_api_key(cheap: PasswordHasher) -> None:
     """It would never be asked as a password."""
-    with pytest.raises(ValueError, match="qm_"):
+    with pytest.raises(PasswordRefused, match="qm_"):
         cheap.hash(Secret("qm_secret"))
 
 
