@@ -24,7 +24,9 @@ class SftpDriver(Closing):
             client = paramiko.SFTPClient.from_transport(self._transport)
         except paramiko.AuthenticationException as error:
             self._transport.close()
-            raise Refusal(RefusalKind.SIGN_IN, str(error)) from error
+            # a disconnect before the answer ("cannot tell") is an AuthenticationException of this text in paramiko
+            kind = RefusalKind.TEMPORARY if "transport shut down" in str(error) else RefusalKind.SIGN_IN
+            raise Refusal(kind, str(error)) from error
         except (paramiko.SSHException, EOFError) as error:
             self._transport.close()
             raise Refusal(RefusalKind.TEMPORARY, str(error)) from error
