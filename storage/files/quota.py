@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -204,12 +205,15 @@ class Quota:
 
 
 class QuotaBook:
-    """All quotas of one process, one object per tree name. ``folder`` holds the shared ledgers."""
+    """All quotas of one process, one object per tree name while somebody uses it.
+
+    ``folder`` holds the shared ledgers.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._quotas: dict[str, Quota] = {}
+        self._quotas: WeakValueDictionary[str, Quota] = WeakValueDictionary()
 
     def quota(self, tree: str, limit: int, measure: Callable[[], int]) -> Quota:
         """Give the quota of ``tree``, with ``limit`` bytes from now on; ``measure`` counts its files."""

@@ -210,6 +210,17 @@ def test_one_book_has_one_quota_for_each_tree(tmp_path: Path) -> None:
     assert QuotaBook().quota("home:1", 100, lambda: 7).used == 7
 
 
+def test_a_quota_that_nobody_uses_is_let_go(tmp_path: Path) -> None:
+    """A book keeps no quota, no descriptor and no backend of users who are gone; the ledger file remembers."""
+    book = QuotaBook(tmp_path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(50):
+        book.quota(f"home:{number}", 100, lambda: 5).charge(1)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+    assert book.quota("home:7", 100, lambda: 0).used == 6
+
+
 def test_two_books_on_one_folder_see_each_other(tmp_path: Path) -> None:
     """Workers share the ledger: bytes that one commits count for the other at once, without measuring."""
     first = QuotaBook(tmp_path).quota("home:1", 100, lambda: 0)
