@@ -76,16 +76,20 @@ def test_every_known_command_has_its_method_and_the_other_way_round() -> None:
         (
             ControlChannel,
             TLS_FTPHandler,
-            "close handle_error handle_ssl_established found_terminator collect_incoming_data pre_process_command "
-            "respond log logline log_cmd log_exception run_as_current_user push_dtp_data _make_epasv _make_eport "
-            "ftp_AUTH ftp_PROT ftp_USER ftp_PASS ftp_STOR ftp_APPE ftp_STOU ftp_RETR ftp_CWD ftp_SIZE ftp_MDTM "
-            "ftp_MFMT ftp_RNFR ftp_SITE_CHMOD ftp_TYPE ftp_REST ftp_ALLO ftp_ABOR readable writable",
+            (
+                "close handle_error handle_ssl_established found_terminator collect_incoming_data pre_process_command "
+                "respond log logline log_cmd log_exception run_as_current_user push_dtp_data _make_epasv _make_eport "
+                "ftp_AUTH ftp_PROT ftp_USER ftp_PASS ftp_STOR ftp_APPE ftp_STOU ftp_RETR ftp_CWD ftp_SIZE ftp_MDTM "
+                "ftp_MFMT ftp_RNFR ftp_SITE_CHMOD ftp_TYPE ftp_REST ftp_ALLO ftp_ABOR readable writable"
+            ),
         ),
         (
             DataChannel,
             DTPHandler,
-            "__init__ close handle_close handle_error handle_timeout handle_read_event readable "
-            "writable push push_with_producer enable_receiving close_when_done",
+            (
+                "__init__ close handle_close handle_error handle_timeout handle_read_event readable "
+                "writable push push_with_producer enable_receiving close_when_done"
+            ),
         ),
         (ActivePort, ActiveDTP, "handle_connect handle_close handle_timeout"),
     ],

@@ -24,14 +24,18 @@ def test_an_exhausted_range_is_told_and_never_left(tmp_path: Path) -> None:
     """With every port of the range taken: 425, not a random port that a firewall drops."""
     block = claim_ports()
     first = block.port(0)
-    with serving_ftps(tmp_path, passive_ports=f"{first}-{first + 1}") as site:
-        with RawFtp(site).login() as one, RawFtp(site).login() as two, RawFtp(site).login() as three:
-            assert {one.passive(), two.passive()} == {first, first + 1}
-            assert three.ask("EPSV").startswith("425 ")
-            assert three.ask("PASV").startswith("425 ")
-            one.ask("ABOR")
+    with (
+        serving_ftps(tmp_path, passive_ports=f"{first}-{first + 1}") as site,
+        RawFtp(site).login() as one,
+        RawFtp(site).login() as two,
+        RawFtp(site).login() as three,
+    ):
+        assert {one.passive(), two.passive()} == {first, first + 1}
+        assert three.ask("EPSV").startswith("425 ")
+        assert three.ask("PASV").startswith("425 ")
+        one.ask("ABOR")
 
-            assert three.upload("STOR /a", b"data").startswith("226 ")
+        assert three.upload("STOR /a", b"data").startswith("226 ")
     block.release()
 
 

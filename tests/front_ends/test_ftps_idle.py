@@ -47,7 +47,13 @@ def turns_in_a_moment(loops: list[SessionLoop]) -> int:
 
 def test_idle_sessions_sleep(site: FtpsSite, loops: list[SessionLoop]) -> None:
     """Greeted, in the handshake, signed in, with an idle port, and with an idle data connection: no turn, no CPU."""
-    with RawFtp(site), RawFtp(site, implicit=True), RawFtp(site).login() as one, RawFtp(site).login() as two, RawFtp(site).login() as three:  # fmt: skip
+    with (
+        RawFtp(site),
+        RawFtp(site, implicit=True),
+        RawFtp(site).login() as one,
+        RawFtp(site).login() as two,
+        RawFtp(site).login() as three,
+    ):
         one.passive()
         sock = two.connect()
         data = three.start_upload("STOR /a")
@@ -100,7 +106,9 @@ def test_clients_that_vanish_leave_no_load(
     site.put("/big", b"y" * 10_000_000)
     for _ in range(10):
         leave(RawFtp(site).login())
-    eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("ftps-127")], what="the threads to end")
+    eventually(
+        lambda: not [t for t in threading.enumerate() if t.name.startswith("ftps-127")], what="the threads to end"
+    )
     cpu = time.process_time()
 
     assert turns_in_a_moment(loops) == 0
@@ -121,7 +129,7 @@ def test_a_client_that_lost_only_its_data_connection_costs_nothing(site: FtpsSit
 
 @pytest.mark.system
 def test_lftp_drives_no_busy_loop(site: FtpsSite, loops: list[SessionLoop]) -> None:
-    """pyftpdlib turned thousands of times in a short lftp session; here turns go with work done."""
+    """Where pyftpdlib turned thousands of times in a short lftp session, turns go with work done."""
     source = site.folder / "source"
     source.write_bytes(b"z" * 2_000_000)
     done = site.lftp(f"put {source} -o a; get a -o {site.folder}/back; ls; cls; rm a")

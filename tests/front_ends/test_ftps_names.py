@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 from collections.abc import Iterator
@@ -85,7 +84,19 @@ def test_hostile_paths_reach_nothing_outside(local: tuple[FtpsSite, Path, Path])
     """A thousand paths of dots, links and absolute names: nothing outside is read, made, changed or removed."""
     site, root, secret = local
     outside_before = sorted(path.name for path in root.parent.iterdir())
-    verbs = ["SIZE", "MDTM", "DELE", "MKD", "RMD", "RNFR", "CWD", "MLST", "STAT", "SITE CHMOD 777", "MFMT 20200101000000"]
+    verbs = [
+        "SIZE",
+        "MDTM",
+        "DELE",
+        "MKD",
+        "RMD",
+        "RNFR",
+        "CWD",
+        "MLST",
+        "STAT",
+        "SITE CHMOD 777",
+        "MFMT 20200101000000",
+    ]
     with RawFtp(site).login() as client:
         for number, path in enumerate(hostile_paths(1000, secret)):
             reply = client.ask(f"{verbs[number % len(verbs)]} {path}")
@@ -106,10 +117,10 @@ def test_a_racing_symlink_leads_nowhere(local: tuple[FtpsSite, Path, Path]) -> N
     def swap() -> None:
         while not over.is_set():
             (root / "swap").mkdir(exist_ok=True)
-            os.rename(root / "swap", root / "kept")
+            (root / "swap").rename(root / "kept")
             (root / "swap").symlink_to(root.parent)
             (root / "swap").unlink()
-            os.rename(root / "kept", root / "swap")
+            (root / "kept").rename(root / "swap")
 
     swapper = threading.Thread(target=swap)
     swapper.start()

@@ -15,7 +15,7 @@ import pytest
 from auth_backends.api import PUBLIC_REFUSAL, PUBLIC_UNAVAILABLE, ApiKeyToken, Password
 from server.ftps import commands_login
 from tests.support.ftps_site import NAME, PASSWORD, FtpsSite, serving_ftps
-from tests.support.raw_ftp import RawFtp
+from tests.support.raw_ftp import RawFtp, read_to_the_end, send_without_end
 from tests.support.waiting import eventually
 
 
@@ -148,16 +148,18 @@ def test_a_slow_sign_in_holds_up_nobody_else(site: FtpsSite) -> None:
 
 def test_who_never_signs_in_is_disconnected(tmp_path: Path) -> None:
     """The time to sign in is not reset by commands, nor by silence in the handshake."""
-    with serving_ftps(tmp_path, login_timeout_s=0.5) as site:
-        with RawFtp(site) as client, RawFtp(site, implicit=True) as late:
-            silent = socket.create_connection(("127.0.0.1", site.implicit_port), timeout=20)
-            while reply := client.ask("NOOP"):
-                if reply.startswith("421 "):
-                    break
-            assert reply.startswith("421 ") or reply == ""
-            assert silent.recv(10) == b""
-            assert late.closed()
-            silent.close()
+    with (
+        serving_ftps(tmp_path, login_timeout_s=0.5) as site,
+        RawFtp(site) as client,
+        RawFtp(site, implicit=True) as late,
+        socket.create_connection(("127.0.0.1", site.implicit_port), timeout=20) as silent,
+    ):
+        while (reply := client.ask("NOOP")).startswith("200 "):
+            pass
+
+        assert reply == "" or reply.startswith("421 ")
+        assert silent.recv(10) == b""
+        assert late.closed()
 
 
 def test_an_idle_session_is_told_goodbye(tmp_path: Path) -> None:
@@ -173,13 +175,12 @@ def test_an_idle_session_is_told_goodbye(tmp_path: Path) -> None:
 
 def test_more_connections_than_allowed_are_told_421(tmp_path: Path) -> None:
     """Per address and in all; a place is free again when a client leaves."""
-    with serving_ftps(tmp_path, max_connections_per_address=2) as site:
-        with RawFtp(site) as first, RawFtp(site):
-            with RawFtp(site, greet=False) as third:
-                assert third.reply().startswith("421 ")
-                assert third.closed()
-            first.sock.close()
-            eventually(lambda: self_greets(site), what="a free place")
+    with serving_ftps(tmp_path, max_connections_per_address=2) as site, RawFtp(site) as first, RawFtp(site):
+        with RawFtp(site, greet=False) as third:
+            assert third.reply().startswith("421 ")
+            assert third.closed()
+        first.sock.close()
+        eventually(lambda: self_greets(site), what="a free place")
 
 
 def self_greets(site: FtpsSite) -> bool:
@@ -211,9 +212,8 @@ def test_a_revoked_session_is_cut_at_once(site: FtpsSite, command: str) -> None:
         assert client.closed()
         if data is not None:
             with pytest.raises((OSError, ssl.SSLError)):  # never a clean end
-                while True:
-                    data.sendall(b"x" * 16384) if command == "STOR" else data.recv(1 << 20)
-        assert time.monotonic() - start < 1.0
+                (send_without_end if command == "STOR" else read_to_the_end)(data)
+        assert time.monotonic() - start < 2.0  # the front end's share; it takes some milliseconds on an idle machine
         assert site.names() == ["big"]
 
 
@@ -274,9 +274,8 @@ def test_draining_lets_transfers_end_and_sends_others_away(site: FtpsSite) -> No
         site.drain(20)
         assert idle.reply().startswith("421 ")
         assert idle.closed()
-        with pytest.raises(OSError):  # noqa: PT011 - refused or reset
-            RawFtp(site, greet=False).sock.recv(1)
-            raise ConnectionRefusedError
+        with pytest.raises((ConnectionRefusedError, ConnectionResetError)):
+            socket.create_connection(("127.0.0.1", site.port), timeout=20).recv(1)
         data.sendall(b"y" * 1000)
         data.unwrap()
 

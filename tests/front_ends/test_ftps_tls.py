@@ -22,7 +22,8 @@ def site(tmp_path: Path) -> Iterator[FtpsSite]:
 
 
 @pytest.mark.parametrize(
-    "line", ["USER ada", "PASS correct horse", "PBSZ 0", "PROT P", "PASV", "LIST", "STOR /a", "STAT", "SITE HELP", "REIN"]
+    "line",
+    ["USER ada", "PASS correct horse", "PBSZ 0", "PROT P", "PASV", "LIST", "STOR /a", "STAT", "SITE HELP", "REIN"],
 )
 def test_in_clear_nothing_is_served(site: FtpsSite, line: str) -> None:
     """530 before AUTH TLS, and no password is looked at."""
@@ -82,7 +83,9 @@ def test_a_name_given_in_clear_is_forgotten(site: FtpsSite) -> None:
         assert site.sign_in.tried == []
 
 
-@pytest.mark.parametrize("line", ["PASV", "EPSV", "PORT 127,0,0,1,200,10", "LIST", "MLSD", "RETR /a", "STOR /a", "APPE /a", "STOU"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line", ["PASV", "EPSV", "PORT 127,0,0,1,200,10", "LIST", "MLSD", "RETR /a", "STOR /a", "APPE /a", "STOU"]
+)
 def test_data_in_clear_is_refused(site: FtpsSite, line: str) -> None:
     """521 until PROT P: on what opens a data connection and on what uses it."""
     with RawFtp(site).secure() as client:
@@ -153,7 +156,10 @@ def test_old_tls_is_refused(site: FtpsSite, version: ssl.TLSVersion) -> None:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = version
-    with socket.create_connection(("127.0.0.1", site.implicit_port), timeout=20) as sock, pytest.raises((ssl.SSLError, OSError)):  # fmt: skip
+    with (
+        socket.create_connection(("127.0.0.1", site.implicit_port), timeout=20) as sock,
+        pytest.raises((ssl.SSLError, OSError)),
+    ):
         context.wrap_socket(sock, server_hostname="localhost")
 
 
@@ -167,7 +173,8 @@ def test_new_tls_is_strong(site: FtpsSite, version: ssl.TLSVersion) -> None:
         cipher = client.sock.cipher()
 
         assert cipher is not None
-        assert ("GCM" in cipher[0] or "CHACHA20" in cipher[0]) and (cipher[0].startswith(("ECDHE", "TLS_")))
+        assert "GCM" in cipher[0] or "CHACHA20" in cipher[0]
+        assert cipher[0].startswith(("ECDHE", "TLS_"))
         client.login()
         assert client.upload("STOR /a", b"data").startswith("226 ")
 
@@ -200,9 +207,9 @@ def shown_certificate(site: FtpsSite) -> bytes:
     """Connect and give the server's certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", site.implicit_port), timeout=20) as sock:
-        with context.wrap_socket(sock) as tls:
-            return tls.getpeercert(binary_form=True) or b""
+    sock = socket.create_connection(("127.0.0.1", site.implicit_port), timeout=20)
+    with context.wrap_socket(sock) as tls:
+        return tls.getpeercert(binary_form=True) or b""
 
 
 def test_a_stranger_cannot_take_a_data_connection_where_reuse_is_required(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from server.ftps.data_channel import DataChannel
 from server.ftps.transfers import Incoming
 from storage.files.memory import MemoryFilesystem
 from tests.support.ftps_site import FtpsSite, serving_ftps
-from tests.support.raw_ftp import RawFtp, cut_off, reset
+from tests.support.raw_ftp import RawFtp, cut_off, read_to_the_end, reset, send_without_end
 from tests.support.waiting import eventually
 
 OLD = b"the old content"
@@ -267,8 +267,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path: Path) -> None:
         with RawFtp(site).login() as client:
             data = client.start_upload("STOR /a")
             with pytest.raises((OSError, ssl.SSLError)):
-                for _ in range(1000):
-                    data.sendall(PART)
+                send_without_end(data)
             assert client.reply().startswith("452 ")
 
             assert site.get("/a") == OLD
@@ -313,8 +312,7 @@ def test_a_cut_short_download_says_no_goodbye(site: FtpsSite) -> None:
         site.sign_in.sessions[0].workspace.end("test")
 
         with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
-            while data.recv(1 << 20):
-                pass
+            read_to_the_end(data)
         assert client.reply().startswith("421 ")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import ftplib
 import ipaddress
 import os
@@ -87,7 +87,10 @@ class StandInSignIn:
             self.hold.wait(20)
         if self.down:
             return TryLater(Reason.BACKEND_UNAVAILABLE, 5.0)
-        if not isinstance(credential, Password) or self.passwords.get(credential.username) != credential.secret.reveal():
+        if (
+            not isinstance(credential, Password)
+            or self.passwords.get(credential.username) != credential.secret.reveal()
+        ):
             return Refused(Reason.WRONG_PASSWORD)
         name = credential.username
         user = User(id=name, name=name, method=Method.LOCAL, status=Status.ACTIVE, epoch=1, home=name)
@@ -101,15 +104,15 @@ def write_certificate(folder: Path, name: str = "localhost") -> tuple[Path, Path
     """Write a self-signed certificate for ``name`` and 127.0.0.1, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=2))
         .add_extension(
             x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
             critical=False,
@@ -120,9 +123,7 @@ def write_certificate(folder: Path, name: str = "localhost") -> tuple[Path, Path
     certificate_file, key_file = folder / f"{name}.crt", folder / f"{name}.key"
     certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return certificate_file, key_file
 
@@ -197,7 +198,7 @@ class FtpsSite:
     @contextlib.contextmanager
     def ftp(self, name: str = NAME, password: str = PASSWORD) -> Iterator[ftplib.FTP_TLS]:
         """A signed-in ftplib client with TLS on both channels."""
-        client = ftplib.FTP_TLS(context=self.context(), timeout=20, encoding="utf-8")
+        client = ftplib.FTP_TLS(context=self.context(), timeout=20, encoding="utf-8")  # noqa: S321 - what is tested
         try:
             client.connect("127.0.0.1", self.port)
             client.host = "localhost"
@@ -211,7 +212,8 @@ class FtpsSite:
         """Run a client program; nothing of the host's own configuration is read."""
         environment = {**os.environ, "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True, text=True, timeout=timeout_s, check=False, env=environment, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
     def curl(self, *arguments: str, implicit: bool = False) -> subprocess.CompletedProcess[str]:

@@ -141,6 +141,18 @@ class RawFtp:
         return data, self.reply()
 
 
+def read_to_the_end(sock: socket.socket) -> None:
+    """Read until TLS says goodbye; raises if the connection ends without."""
+    while sock.recv(1 << 20):
+        pass
+
+
+def send_without_end(sock: socket.socket) -> None:
+    """Send until that fails."""
+    while True:
+        sock.sendall(b"x" * 65536)
+
+
 def reset(sock: socket.socket) -> None:
     """Close with RST: what is under way is lost, and TLS says no goodbye."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
