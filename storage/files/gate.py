@@ -14,10 +14,11 @@ class Gate:
     Without it a late ``pwrite`` could land in a descriptor number that another file has by then.
     """
 
-    __slots__ = ("_condition", "_inside", "_last", "_refusal")
+    __slots__ = ("_condition", "_inside", "_last", "_lock", "_refusal")
 
     def __init__(self) -> None:
-        self._condition = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()  # taken directly where nothing waits: that is the hot path
+        self._condition = threading.Condition(self._lock)
         self._inside = 0
         self._refusal: Callable[[], Exception] | None = None
         self._last: Callable[[], None] | None = None
@@ -29,7 +30,7 @@ class Gate:
 
     def enter(self) -> None:
         """Begin one operation, or raise what the gate was shut with; pair with :meth:`leave`."""
-        with self._condition:
+        with self._lock:
             if self._refusal is not None:
                 raise self._refusal()
             self._inside += 1
@@ -37,9 +38,9 @@ class Gate:
     def leave(self) -> None:
         """End one operation; the last one out of a shut gate runs what was left to do."""
         last = None
-        with self._condition:
+        with self._lock:
             self._inside -= 1
-            if self._inside == 0:
+            if self._inside == 0 and self._refusal is not None:
                 last, self._last = self._last, None
                 self._condition.notify_all()
         if last is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from storage.files.confined import Resolver, best_resolver
 from storage.files.errors import InvalidPath, NotFound
 from storage.files.path import TEMP_PREFIX, VirtualPath, checked_name
 
-_PLAIN = re.compile(r"[ -.0-~]{1,255}")  # printable ASCII without the slash
 TEMP = TEMP_PREFIX.encode()
 
 
@@ -200,8 +198,6 @@ def is_shown(facts: os.stat_result) -> bool:
 
 def shown_name(name: str) -> str | None:
     """Give the name under which a directory entry is shown, or None if it cannot be."""
-    if _PLAIN.fullmatch(name):
-        return None if name.startswith(TEMP_PREFIX) else name
     try:
         return checked_name(name)
     except InvalidPath:

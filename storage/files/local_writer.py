@@ -149,6 +149,7 @@ class TempWriter(LocalWriter):
         self._places = places
         self._spot = spot  # where commit publishes
         self._replace = replace
+        self._published = False
         self._temp_parent = os.dup(spot.parent)
         try:
             fd, self._temp = _make_temp(self._temp_parent)
@@ -178,11 +179,13 @@ class TempWriter(LocalWriter):
             if self._failed:
                 raise UploadFailed("an earlier write failed")
             with translated("commit"):
-                os.fchmod(fd, self._mode_to_keep())
+                if (mode := self._mode_to_keep()) != _NEW_FILE_MODE:
+                    os.fchmod(fd, mode)
                 self._apply_times()
                 if self._durable:
                     os.fsync(fd)
                 self._publish()
+                self._published = True
                 if self._durable:
                     sync_directory(self._spot.parent)
                 return to_stat(os.fstat(fd))
@@ -190,11 +193,12 @@ class TempWriter(LocalWriter):
             self.abort()
 
     def abort(self) -> None:
-        """Remove the temporary file; after a commit there is none under its name any more."""
+        """Remove the temporary file and let go; does nothing after the end."""
         if self._fd < 0:
             return
-        with contextlib.suppress(OSError):
-            os.unlink(self._temp, dir_fd=self._temp_parent)
+        if not self._published:
+            with contextlib.suppress(OSError):
+                os.unlink(self._temp, dir_fd=self._temp_parent)
         self._close()
         os.close(self._temp_parent)
         self._spot.close()

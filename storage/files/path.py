@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Self
@@ -10,6 +11,7 @@ from storage.files.errors import InvalidPath, NameTooLong
 
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 4096
+PLAIN_NAME = re.compile(r"[ -.0-~]{1,255}")  # printable ASCII without the slash
 TEMP_PREFIX = ".quaymaster-upload-"  # names of uploads in flight; never listed, never addressable
 
 
@@ -97,6 +99,8 @@ def checked_name(segment: str) -> str:
 
     macOS clients send decomposed names (NFD) and others composed ones; NFC makes them one file.
     """
+    if PLAIN_NAME.fullmatch(segment) and not segment.startswith(TEMP_PREFIX):
+        return segment  # printable ASCII, which nearly all names are: nothing to normalise or to find
     name = unicodedata.normalize("NFC", segment)
     try:
         size = len(name.encode("utf-8", "strict"))
