@@ -21,17 +21,12 @@ class OpenSshSftp:
         command = ["sftp", "-q", "-P", str(endpoint.sftp_port), *ssh_options(endpoint), "-b", "-"]
         return run([*command, f"{endpoint.user}@127.0.0.1"], text="\n".join(lines) + "\n")
 
-    def _name(self, text: str) -> str:
-        # sftp globs after unquoting, so glob characters are escaped once more
-        escaped = "".join("\\" + letter if letter in "*?[]\\" else letter for letter in text)
-        return quoted(escaped)
-
     def put(self, endpoint: Endpoint, files: Sequence[Path], remote: str) -> None:
-        sends = [f"put {self._name(str(file))} {quoted(remote + '/' + file.name)}" for file in files]
+        sends = [f"put {quoted(str(file))} {quoted(remote + '/' + file.name)}" for file in files]
         self.batch(endpoint, [f"-mkdir {remote}", *sends])
 
     def get(self, endpoint: Endpoint, names: Sequence[str], remote: str, folder: Path) -> None:
-        self.batch(endpoint, [f"get {self._name(remote + '/' + name)} {quoted(str(folder / name))}" for name in names])
+        self.batch(endpoint, [f"get {quoted(remote + '/' + name)} {quoted(str(folder / name))}" for name in names])
 
     def resume_put(self, endpoint: Endpoint, file: Path, remote: str) -> None:
         """Go on with an upload whose first part is there."""
