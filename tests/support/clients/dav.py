@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,22 +14,25 @@ from tests.support.clients.api import Endpoint, quoted, run
 @contextlib.contextmanager
 def davfs_mount(endpoint: Endpoint) -> Iterator[Path]:
     """The user's tree mounted by davfs2 while the block runs; unmounting waits for its delayed uploads."""
-    point, home = endpoint.scratch / "davfs", endpoint.scratch / "davfs2"
-    for folder in (point, home, home / "cache"):
-        folder.mkdir(exist_ok=True)
-    secrets = home / "secrets"
-    secrets.write_text(f'{endpoint.dav_url}/ {endpoint.user} "{endpoint.password}"\n')
-    secrets.chmod(0o600)
-    config = home / "davfs2.conf"
-    config.write_text(
-        f"ask_auth 0\nuse_locks 1\ndelay_upload 0\ncache_size 4096\nkernel_fs fuse\nsecrets {secrets}\n"
-        f"trust_server_cert {endpoint.certificate}\ncache_dir {home / 'cache'}\ndav_user root\ndav_group root\n"
-    )
-    run(["mount", "-t", "davfs", "-o", f"conf={config}", endpoint.dav_url + "/", point])
-    try:
-        yield point
-    finally:
-        run(["umount", point])
+    with tempfile.TemporaryDirectory(prefix="quaymaster-davfs2-") as name:
+        home = Path(name)
+        home.chmod(0o755)  # mount.davfs reads its files as the user davfs2
+        certificate, point = home / "certificate.pem", home / "mount"
+        shutil.copyfile(endpoint.certificate, certificate)
+        point.mkdir()
+        secrets = home / "secrets"
+        secrets.touch(mode=0o600)
+        secrets.write_text(f'{endpoint.dav_url}/ {endpoint.user} "{endpoint.password}"\n')
+        config = home / "davfs2.conf"
+        config.write_text(
+            f"ask_auth 0\nuse_locks 1\ndelay_upload 0\ncache_size 4096\n"
+            f"secrets {secrets}\ntrust_server_cert {certificate}\n"
+        )
+        run(["mount", "-t", "davfs", "-o", f"conf={config}", endpoint.dav_url + "/", point])
+        try:
+            yield point
+        finally:
+            run(["umount", point])
 
 
 class Davfs:
