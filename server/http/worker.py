@@ -53,6 +53,8 @@ async def _serve(services: Services, sockets: Sequence[socket.socket], control: 
     grace_s = await draining
     for listener in listeners:
         listener.stop()
+    for one in sockets:
+        one.close()  # while any process has it open, the kernel goes on taking connections for nobody
     ended = asyncio.gather(*(listener.ended() for listener in listeners))
     await asyncio.wait([ended], timeout=grace_s)
     if not ended.done():

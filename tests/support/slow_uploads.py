@@ -19,7 +19,7 @@ from paramiko.sftp import CMD_CLOSE
 
 from tests.support.drivers import Credential, Ports
 
-CHUNK = bytes(range(256)) * 128
+CHUNK = bytes(range(256)) * 8192  # 2 MiB: above what a front end gathers before it writes
 TIMEOUT_S = 30.0
 
 
