@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -44,7 +45,10 @@ class Workspaces:
         self._quotas = QuotaBook(settings.data / "quota")
         self._factories = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
         self._lock = threading.Lock()
-        self._filesystems: dict[tuple[str, tuple[tuple[str, str], ...]], Filesystem] = {}
+        # weak: a filesystem holds a descriptor, and homes are many; it stays open while some session or sweep uses it
+        self._filesystems: WeakValueDictionary[tuple[str, tuple[tuple[str, str], ...]], Filesystem] = (
+            WeakValueDictionary()
+        )
 
     def open(self, principal: Principal, observer: Observer) -> Workspace:
         """Build the workspace of one session. Raises StoreError, or StorageUnavailable if the home cannot be made."""
@@ -79,14 +83,15 @@ class Workspaces:
             rules.append(Rule(ROOT, ALL_RIGHTS))
         return MountTable(mounts, rules)
 
-    def filesystems(self) -> list[Filesystem]:
-        """Open the homes folder and every shared folder that can be reached, for sweeping."""
-        homes = self._settings.homes.iterdir() if self._settings.homes.is_dir() else ()
-        folders = (self._folder_mount(folder.id, ROOT) for folder in self._store.folders.list())
-        return [
-            *(self._filesystem("local", {"root": str(home)}) for home in homes if _is_real_directory(home)),
-            *(mount.filesystem for mount in folders if mount is not None),
-        ]
+    def filesystems(self) -> Iterator[Filesystem]:
+        """Open every home and every shared folder that can be reached, one after the other, for sweeping."""
+        for home in self._settings.homes.iterdir() if self._settings.homes.is_dir() else ():
+            if _is_real_directory(home):
+                yield self._filesystem("local", {"root": str(home)})
+        for folder in self._store.folders.list():
+            mount = self._folder_mount(folder.id, ROOT)
+            if mount is not None:
+                yield mount.filesystem
 
     def _home_mount(self, user: User) -> Mount:
         home = _below(self._settings.homes, user.home)
@@ -119,14 +124,15 @@ class Workspaces:
     def _filesystem(self, backend: str, options: dict[str, str]) -> Filesystem:
         key = (backend, tuple(sorted(options.items())))
         with self._lock:
-            if key not in self._filesystems:
+            filesystem = self._filesystems.get(key)
+            if filesystem is None:
                 if backend not in self._factories:
                     known = ", ".join(sorted(self._factories))
                     message = f"there is no storage backend {backend!r}; installed are {known}"
                     raise ValueError(message)
                 build: BackendFactory = self._factories[backend].load()
-                self._filesystems[key] = build(options, self._dependencies)
-            return self._filesystems[key]
+                filesystem = self._filesystems[key] = build(options, self._dependencies)
+            return filesystem
 
 
 def _below(homes: Path, name: str) -> Path:

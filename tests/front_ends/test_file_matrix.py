@@ -180,7 +180,7 @@ def test_a_shared_folder_obeys_its_preset(
             "read": lambda: session.read("/shared/present"),
             "overwrite": lambda: session.write("/shared/present", b"changed"),
             "create": lambda: session.write("/shared/new", b"new"),
-            "make_directory": lambda: session.mkdir("/shared/dir"),
+            "make-directory": lambda: session.mkdir("/shared/dir"),
             "rename": lambda: session.rename("/shared/present", "/shared/moved"),
         }.items():
             try:
@@ -189,9 +189,9 @@ def test_a_shared_folder_obeys_its_preset(
             except Refusal:
                 continue
 
-    assert rights & {"read", "overwrite", "create", "make_directory", "rename"} == allowed
+    assert rights & {"read", "overwrite", "create", "make-directory", "rename"} == allowed
     assert ((root / "new").exists(), (root / "dir").exists(), (root / "moved").exists()) == (
         "create" in rights,
-        "make_directory" in rights,
+        "make-directory" in rights,
         "rename" in rights,
     )
