@@ -240,7 +240,12 @@ class Sessions:
         return None if reason is None else reason.value
 
     def _narrow(self, user: User, sessions: list[Session]) -> None:
-        mounts = self._mounts_for(user)
+        try:
+            mounts = self._mounts_for(user)
+        except StorageError:  # the rights cannot be put in force: fail closed
+            log.exception("session.tree_failed", user=user.name)
+            self._revoke([(session, "storage_unavailable") for session in sessions])
+            return
         for session in sessions:
             try:
                 session.workspace.replace_mounts(mounts)

@@ -86,8 +86,12 @@ class Workspaces:
     def filesystems(self) -> Iterator[Filesystem]:
         """Open every home and every shared folder that can be reached, one after the other, for sweeping."""
         for home in self._settings.homes.iterdir() if self._settings.homes.is_dir() else ():
-            if _is_real_directory(home):
+            if not _is_real_directory(home):
+                continue
+            try:
                 yield self._filesystem("local", {"root": str(home)})
+            except (StorageError, OSError) as error:
+                log.warning("home.left_out", home=home.name, error=str(error))
         for folder in self._store.folders.list():
             mount = self._folder_mount(folder.id, ROOT)
             if mount is not None:

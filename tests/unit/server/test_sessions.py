@@ -10,7 +10,7 @@ from storage.database.changes import CreateUser, DeleteUser, SetStatus, UpdateUs
 from storage.database.records import Method, Status
 from storage.database.store import Store, StoreUnavailable
 from storage.files.api import WriteMode
-from storage.files.errors import NotFound, PermissionDenied, SessionEnded
+from storage.files.errors import NotFound, PermissionDenied, SessionEnded, StorageUnavailable
 from storage.files.path import VirtualPath
 from storage.files.permissions import READ_ONLY
 from tests.support.live_sessions import Registry, registry, row_ended, watched
@@ -171,6 +171,20 @@ def test_a_lost_wake_up_only_delays(live: Registry) -> None:
     live.sessions.compare_epochs()
 
     assert client.cuts == ["not_active"]
+
+
+def test_rights_that_cannot_be_put_in_force_end_the_session(live: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the user's tree not to be built anew, nobody goes on with the old rights."""
+    client = live.sign_in("ada", session_id="1" * 32)
+
+    def broken(_user: object) -> None:
+        raise StorageUnavailable("the disk is gone")
+
+    monkeypatch.setattr(live.sessions, "_mounts_for", broken)
+    live.store.apply(UpdateUser(user_id(live.store, "ada"), UserFields(quota_bytes=5)), actor="test")
+    live.sessions.compare_epochs()
+
+    assert client.cuts == ["storage_unavailable"]
 
 
 def test_a_cut_that_raises_does_not_save_the_next_session(live: Registry) -> None:
