@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from server.http.listener import Receive
+from server.http.listener import Message, Receive
 
 
 class BodyError(Exception):
@@ -47,40 +47,49 @@ class Body:
         """Whether the end of the body was seen."""
         return not self._more
 
-    async def next(self) -> bytes:
-        """Give the next bytes; ``b""`` once, and for ever after, the whole body was received.
+    async def block(self, size: int) -> bytes:
+        """Give the next ``size`` bytes or somewhat more; fewer only at the end of the whole body, then ``b""``.
 
         Raises ClientGone, BodyStalled or BodyIncomplete.
         """
-        while self._more:
-            try:
-                async with asyncio.timeout(self._idle_timeout_s):
-                    message = await self._receive()
-            except TimeoutError:
-                raise BodyStalled from None
-            if message["type"] != "http.request":
-                raise ClientGone
-            self._more = bool(message.get("more_body"))
-            data: bytes = message.get("body", b"")
-            self.received += len(data)
-            over = self._declared is not None and self.received > self._declared
-            short = self._declared is not None and not self._more and self.received < self._declared
-            if over or short:
-                raise BodyIncomplete
-            if data:
-                return data
-        return b""
+        pieces: list[bytes] = []
+        held = 0
+        clock = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(self._idle_timeout_s) as limit:
+                armed_at = clock()
+                while self._more and held < size:
+                    data = self._taken(await self._receive())
+                    if data:
+                        pieces.append(data)
+                        held += len(data)
+                        if (now := clock()) - armed_at > self._idle_timeout_s / 4:  # seldom: it costs more than a piece
+                            limit.reschedule(now + self._idle_timeout_s)
+                            armed_at = now
+        except TimeoutError:
+            raise BodyStalled from None
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _taken(self, message: Message) -> bytes:
+        if message["type"] != "http.request":
+            raise ClientGone
+        self._more = bool(message.get("more_body"))
+        data: bytes = message.get("body", b"")
+        self.received += len(data)
+        if self._declared is not None and (
+            self.received > self._declared or (not self._more and self.received < self._declared)
+        ):
+            raise BodyIncomplete
+        return data
 
     async def whole(self, limit: int) -> bytes:
-        """Give the body in one piece. Raises BodyTooLarge beyond ``limit`` bytes, else as :meth:`next`."""
+        """Give the body in one piece. Raises BodyTooLarge beyond ``limit`` bytes, else as :meth:`block`."""
         if self._declared is not None and self._declared > limit:
             raise BodyTooLarge
-        pieces: list[bytes] = []
-        while piece := await self.next():
-            if self.received > limit:
-                raise BodyTooLarge
-            pieces.append(piece)
-        return b"".join(pieces)
+        data = await self.block(limit + 1)
+        if len(data) > limit:
+            raise BodyTooLarge
+        return data
 
     async def gone(self) -> None:
         """Return once the client has left; only after the whole body was received."""

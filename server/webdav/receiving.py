@@ -31,21 +31,13 @@ async def receive_upload(
 async def _pump(bridge: Bridge, put: Put, body: Body) -> None:
     """Write block after block; one is written while the next comes in, and no more are held."""
     writing: asyncio.Future[None] | None = None
-    held: list[bytes] = []
-    size = 0
     try:
-        while piece := await body.next():
-            held.append(piece)
-            size += len(piece)
-            if size >= WRITE_BLOCK:
-                if writing is not None:
-                    await writing
-                writing = asyncio.ensure_future(bridge.io(put.write, b"".join(held)))
-                held, size = [], 0
+        while block := await body.block(WRITE_BLOCK):
+            if writing is not None:
+                await writing
+            writing = asyncio.ensure_future(bridge.io(put.write, block))
         if writing is not None:
             await writing
-        if held:
-            await bridge.io(put.write, b"".join(held))
     finally:
         if writing is not None and not writing.done():
             await asyncio.wait([writing])  # before the abort; its own error is no news then

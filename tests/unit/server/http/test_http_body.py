@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_whole_body(declared: int | None) -> None:
     source = body(piece(b"ab"), piece(b""), piece(b"cde"), piece(b"", more=False), declared=declared)
 
     assert run(lambda: source.whole(5)) == b"abcde"
-    assert (source.finished, source.received, run(source.next)) == (True, 5, b"")
+    assert (source.finished, source.received, run(lambda: source.block(1))) == (True, 5, b"")
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,44 @@ def test_anything_less_is_an_error(messages: list[Message], declared: int | None
     """A client that vanished is never a client that finished."""
     with pytest.raises(error):
         run(lambda: body(*messages, declared=declared).whole(10))
+
+
+def test_blocks_are_as_large_as_asked_for() -> None:
+    """Small pieces are joined, and the last block is what is left."""
+    source = body(*[piece(b"ab")] * 5, piece(b"c", more=False))
+
+    assert [run(lambda: source.block(3)) for _ in range(4)] == [b"abab", b"abab", b"abc", b""]
+
+
+class Hurried(selectors.DefaultSelector):
+    """Lets the time that a loop would wait pass at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now += timeout or 0.0
+        return super().select(0)
+
+
+def test_a_body_that_comes_slowly_is_not_given_up() -> None:
+    """Each byte renews the patience: ten bytes in ten minutes are fine, one minute without a byte is not."""
+    selector = Hurried()
+    loop = asyncio.SelectorEventLoop(selector)
+    loop.time = lambda: selector.now  # type: ignore[method-assign]  # a loop whose time a test can pass
+    pauses = [59.0] * 10
+
+    async def receive() -> Message:
+        await asyncio.sleep(pauses.pop(0) if pauses else 61.0)
+        return piece(b"a", more=len(pauses) > 0)
+
+    source = Body(receive, declared=None, idle_timeout_s=60.0)
+    assert loop.run_until_complete(source.whole(10)) == b"a" * 10
+    stalled = Body(receive, declared=None, idle_timeout_s=60.0)
+    with pytest.raises(BodyStalled):
+        loop.run_until_complete(stalled.whole(10))
+    loop.close()
 
 
 def test_a_body_that_stops_coming_is_given_up() -> None:
