@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from storage.database.changes import CreateFolder, PutGrant, RevokeApiKey, RevokeSshKey, SetStatus
-from storage.database.records import Status, User
+from storage.database.records import SessionRow, Status, User
 from storage.files.permissions import PRESETS
 from tests.support.drivers import DRIVERS, Credential, Driver, Refusal, RefusalKind
 from tests.support.server import QuaymasterServer
@@ -37,6 +38,10 @@ def person(server: QuaymasterServer, name: str) -> User:
         server.store.apply(SetStatus(user.id, Status.ACTIVE), actor="test")
     server.forget_failures()
     return server.user(name)
+
+
+def live(server: QuaymasterServer, user: User) -> list[SessionRow]:
+    return [row for row in server.store.sessions.live() if row.user_id == user.id]
 
 
 @pytest.mark.parametrize("kind", SLOW_UPLOADS, ids=lambda kind: kind.front_end)
@@ -78,6 +83,7 @@ def test_revoking_an_api_key_cuts_its_session_only(kind: type[SlowUpload], four_
     ):
         by_key.send()
         by_password.send()
+        eventually(lambda: len(live(four_workers, user)) == 2, what="both to be signed in")
         watch = Watch(by_key, GIVE_UP_S)
         start = time.monotonic()
         (key,) = four_workers.store.credentials.api_keys_of(user.id)
@@ -102,7 +108,8 @@ def test_an_admin_cuts_one_session_from_the_command_line(
     credential = Credential(user.name, PASSWORD)
     with kind(four_workers.driver_ports, credential, "file", CHUNKS) as upload:
         upload.send()
-        rows = [row for row in four_workers.store.sessions.live() if row.user_id == user.id]
+        eventually(lambda: live(four_workers, user), what="the session to be listed")
+        rows = live(four_workers, user)
         watch = Watch(upload, GIVE_UP_S)
         said = four_workers.cli("session", "cut", rows[0].id, "--json")
         cut = watch.result()
@@ -152,7 +159,8 @@ def test_a_narrowed_grant_reaches_a_live_session(
     with driver(four_workers.driver_ports, Credential(user.name, PASSWORD)) as session:
         session.write("/shared/before", b"1")
         store.apply(PutGrant("/shared", PRESETS["read-only"], user_id=user.id, folder_id=folder), actor="test")
-        took = eventually(lambda: _denied(session), what="the narrower right")
+        numbers = itertools.count()
+        took = eventually(lambda: _denied(session, next(numbers)), what="the narrower right")
         text = session.read("/shared/before")
         session.write("/mine", b"2")
 
@@ -160,9 +168,9 @@ def test_a_narrowed_grant_reaches_a_live_session(
     assert text == b"1"
 
 
-def _denied(session: Driver) -> bool:
+def _denied(session: Driver, number: int) -> bool:
     try:
-        session.write("/shared/after", b"x")
+        session.mkdir(f"/shared/{number}")
     except Refusal as refusal:
         return refusal.kind is RefusalKind.DENIED
     return False
