@@ -46,6 +46,10 @@ class Tls:
     key: Path
 
 
+class UnusableKey(Exception):
+    """The TLS key is in a form that the HTTP server cannot read; the text says how to change it."""
+
+
 class CutConnection(Exception):
     """Raised by an application to drop the client's connection at once, in the middle of a response."""
 
@@ -61,7 +65,11 @@ class Listener:
         self._ended: asyncio.Future[None] | None = None
 
     def start(self) -> None:
-        """Begin to accept. The socket given stays the caller's; a duplicate is used and closed."""
+        """Begin to accept. The socket given stays the caller's; a duplicate is used and closed.
+
+        Raises UnusableKey or OSError if the key file cannot serve.
+        """
+        _check_key(self._tls.key)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         self._ended = ended
@@ -127,3 +135,12 @@ class Listener:
         """Return once it was stopped and the last request has ended."""
         if self._ended is not None:
             await self._ended
+
+
+def _check_key(path: Path) -> None:
+    """Refuse a key that would only fail inside granian, at the first connection or in a panic."""
+    if b"-----BEGIN PRIVATE KEY-----" not in path.read_bytes():
+        raise UnusableKey(
+            f"the TLS key {path.name} must be PKCS#8 without a password; "
+            "convert it with: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW"
+        )

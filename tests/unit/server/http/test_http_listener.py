@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from config.settings import Settings
-from server.http.listener import CutConnection, Listener, Message, Receive, Scope, Send, Tls
+from server.http.listener import CutConnection, Listener, Message, Receive, Scope, Send, Tls, UnusableKey
 from server.runtime.keys import ensure_keys
 from tests.support.raw_http import RawHttps
 from tests.support.waiting import eventually
@@ -248,6 +248,16 @@ def test_plain_http_gets_nothing(tls: Tls) -> None:
         assert running.probe.scopes == []
 
 
-def test_keys_are_files(tls: Tls) -> None:
-    """PKCS#8, the only form that the server takes."""
-    assert Path(tls.key).read_text().startswith("-----BEGIN PRIVATE KEY-----")
+@pytest.mark.parametrize("kind", ["RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"])
+def test_a_key_in_another_form_is_refused_with_the_remedy(tls: Tls, tmp_path: Path, kind: str) -> None:
+    """Before anything listens, instead of a panic in the HTTP server."""
+    key = tmp_path / "old.key"
+    key.write_text(f"-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n")
+    with socket.create_server(("127.0.0.1", 0)) as listening_socket:
+        listener = Listener(Probe(), listening_socket, Tls(tls.certificate, key))
+
+        async def main() -> None:
+            listener.start()
+
+        with pytest.raises(UnusableKey, match="openssl pkcs8"):
+            asyncio.run(main())
