@@ -236,13 +236,22 @@ class Sessions:
         return cut
 
     def _end_reason(self, user: User | None, session: Session) -> str | None:
-        reason = self._still_valid(user, session.principal)
+        """Say why a session must end, or None. One that cannot be judged ends: it must not hold up the others' turn."""
+        try:
+            reason = self._still_valid(user, session.principal)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("session.not_judged", session=session.id)
+            reason = Reason.INTERNAL_ERROR
         return None if reason is None else reason.value
 
     def _narrow(self, user: User, sessions: list[Session]) -> None:
         try:
             mounts = self._mounts_for(user)
-        except StorageError:  # the rights cannot be put in force: fail closed
+        except StoreError:
+            raise
+        except Exception:  # also a backend's own: the rights cannot be put in force, so fail closed
             log.exception("session.tree_failed", user=user.name)
             self._revoke([(session, "storage_unavailable") for session in sessions])
             return

@@ -23,9 +23,9 @@ BLIND_S = 60.0
 class Watcher:
     """Waits for revocations and applies them; also compares epochs, ends expired sessions and shows signs of life.
 
-    While the store is unreachable, live sessions go on for at most ``blind_s`` seconds, since
-    nobody could tell whether they were revoked; then they are all cut (fail closed). No new
-    session opens meanwhile: signing in needs the store.
+    While the store is unreachable, or rounds fail for whatever reason, live sessions go on for at
+    most ``blind_s`` seconds, since nobody could tell whether they were revoked; then they are all
+    cut (fail closed). Without the store no new session opens meanwhile.
     """
 
     def __init__(
@@ -65,10 +65,11 @@ class Watcher:
                 self._round()
                 self._seen_at = self._monotonic()
             except StoreError as error:
-                self._store_failed(error)
+                log.warning("revocations.store_unreachable", error=str(error))
+                self._missed_a_round("store_unreachable")
             except Exception:
                 log.exception("revocations.round_failed")
-                self._stopping.wait(self._wait_s)
+                self._missed_a_round("revocations_unreadable")
 
     def _round(self) -> None:
         self._store.revocations.wait(self._wait_s)
@@ -95,9 +96,8 @@ class Watcher:
                 users[row.user_id] = None
         self._sessions.recheck(users)
 
-    def _store_failed(self, error: StoreError) -> None:
+    def _missed_a_round(self, reason: str) -> None:
         blind = self._monotonic() - self._seen_at
-        log.warning("revocations.store_unreachable", error=str(error), blind_s=round(blind, 1))
-        if blind >= self._blind_s and (cut := self._sessions.close_all("store_unreachable")):
+        if blind >= self._blind_s and (cut := self._sessions.close_all(reason)):
             log.error("revocations.sessions_cut_blind", sessions=cut, blind_s=round(blind, 1))
         self._stopping.wait(self._wait_s)
