@@ -162,8 +162,11 @@ class Writer(Protocol):
     def sync(self) -> None:
         """Put what was written so far on stable storage."""
 
-    def retarget(self, path: VirtualPath) -> None:
-        """Make ``commit`` publish under another path of the same filesystem."""
+    def retarget(self, path: VirtualPath, *, replace: bool | None = None) -> None:
+        """Make ``commit`` publish under another path of the same filesystem.
+
+        ``replace`` says whether it may replace what is there by then; None leaves that as it was.
+        """
 
     def fileno(self) -> int | None:
         """Give a descriptor that ``os.pwrite`` may use until commit or abort, or None.

@@ -121,7 +121,7 @@ class LocalWriter:
 class InPlaceWriter(LocalWriter):
     """Writes go to the live file at once."""
 
-    def retarget(self, path: VirtualPath) -> None:
+    def retarget(self, path: VirtualPath, *, replace: bool | None = None) -> None:
         """The descriptor follows its file wherever that is renamed to."""
 
     def commit(self) -> Stat:
@@ -158,7 +158,7 @@ class TempWriter(LocalWriter):
             raise
         super().__init__(fd, durable=durable)
 
-    def retarget(self, path: VirtualPath) -> None:
+    def retarget(self, path: VirtualPath, *, replace: bool | None = None) -> None:
         """Make ``commit`` publish under another path."""
         self._open()
         with translated(path):
@@ -170,6 +170,7 @@ class TempWriter(LocalWriter):
                 spot.close()
                 raise
         old, self._spot = self._spot, spot
+        self._replace = self._replace if replace is None else replace
         old.close()
 
     def commit(self) -> Stat:

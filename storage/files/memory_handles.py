@@ -63,6 +63,7 @@ class MemoryWriter:
         self._path = path
         self._node = node
         self._mode = mode
+        self._replace = mode is not WriteMode.CREATE
         self._pending = mode is not WriteMode.IN_PLACE
         self._times: tuple[int | None, int | None] = (None, None)
         self._failed = False
@@ -119,12 +120,13 @@ class MemoryWriter:
         """Memory has nothing more stable."""
         self._check_open()
 
-    def retarget(self, path: VirtualPath) -> None:
+    def retarget(self, path: VirtualPath, *, replace: bool | None = None) -> None:
         """Make ``commit`` publish under another path."""
         with self._filesystem.lock:
             self._check_open()
             self._filesystem.peek(path)  # the parent must exist
             self._path = path
+            self._replace = self._replace if replace is None else replace
 
     def fileno(self) -> int | None:
         """There is no descriptor."""
@@ -160,7 +162,7 @@ class MemoryWriter:
         present = self._filesystem.peek(self._path)
         if isinstance(present, DirectoryNode):
             raise IsADirectory(str(self._path))
-        if present is not None and self._mode is WriteMode.CREATE:
+        if present is not None and not self._replace:
             raise AlreadyExists(str(self._path))
         self._filesystem.put(self._path, self._node)
 

@@ -49,7 +49,8 @@ def rename(state: SessionState, access: Access, source: VirtualPath, target: Vir
     if present is not None:
         present.abort_for_removal()
     state.own.move(source, target)
-    _follow(state, (source, inner), (target, target_inner), upload)
+    over = _may_replace(access, target, asked=replace, replaced=replaced is not None)
+    _follow(state, (source, inner), (target, target_inner), upload, replace=over)
     state.tell(EventKind.RENAMED, source, mount, target=target)
 
 
@@ -58,15 +59,31 @@ def _follow(
     source: tuple[VirtualPath, VirtualPath],
     target: tuple[VirtualPath, VirtualPath],
     upload: Upload | None,
+    *,
+    replace: bool | None,
 ) -> None:
-    """Take uploads at and below the source along."""
+    """Take uploads at and below the source along; ``replace`` is for the one at the source."""
     for each in state.uploads.within(source[0]):
         rest = each.path.relative_to(source[0])
         try:
-            each.move(target[0].joined(rest), moved(each.terms, target[1].joined(rest)))
+            over = replace if rest.is_root else None
+            each.move(target[0].joined(rest), moved(each.terms, target[1].joined(rest)), replace=over)
         except UploadFailed:  # it ended meanwhile
             if each is upload:
                 raise
+
+
+def _may_replace(access: Access, target: VirtualPath, *, asked: bool, replaced: bool) -> bool | None:
+    """Whether an upload that was renamed may replace what is at its new place by its end; None: as before.
+
+    sshfs may rename a new file over another one before it sends CLOSE. The right to overwrite is
+    that of the new place, not of the old one.
+    """
+    if asked and replaced:
+        return True
+    if Right.OVERWRITE not in access.rights(target):
+        return False
+    return True if asked else None
 
 
 def _peek(mount: Mount, inner: VirtualPath) -> Stat | None:

@@ -247,10 +247,10 @@ class Upload:
         self._finished.set()
         return heir
 
-    def move(self, path: VirtualPath, terms: Terms) -> None:
-        """Publish at another path of the same mount; the caller has checked the rights."""
+    def move(self, path: VirtualPath, terms: Terms, *, replace: bool | None = None) -> None:
+        """Publish at another path of the same mount; the caller has checked the rights (``Writer.retarget``)."""
         with self._gate.inside():
-            self._writer.retarget(terms.inner)
+            self._writer.retarget(terms.inner, replace=replace)
             self.path, self.terms = path, terms
 
     # Inside ----------------------------------------------------------------------------------------
