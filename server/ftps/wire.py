@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 from OpenSSL import SSL
@@ -26,6 +27,8 @@ class Wire:
     def __init__(self, context: SSL.Context, sock: socket.socket) -> None:
         self.established = False
         self._sock = sock
+        with contextlib.suppress(OSError):  # reset already: the first read tells
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the goodbye must not wait for an ACK
         self._tls = SSL.Connection(context, None)
         self._tls.set_accept_state()
         self._incoming = memoryview(bytearray(CIPHERTEXT_BYTES))
@@ -47,6 +50,10 @@ class Wire:
         count = self._sock.recv_into(self._incoming)
         if count:
             self._tls.bio_write(self._incoming[:count])
+            # Since no tickets answer the client's Finished, its Nagle algorithm would hold back the first
+            # data until our delayed ACK, 40 ms; the kernel forgets this option again and again.
+            with contextlib.suppress(OSError):
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return count > 0
 
     def shake_hands(self) -> bool:

@@ -78,7 +78,7 @@ def test_curl_without_tls_is_refused(site: FtpsSite) -> None:
 
 
 def test_lftp_in_active_mode(site: FtpsSite, tmp_path: Path) -> None:
-    """The server connects to the client. (curl 7.88 then sends its data in clear, and is refused.)"""
+    """The server connects to the client; curl 7.88 would then send its data in clear, and is refused."""
     source = tmp_path / "source"
     source.write_bytes(b"data" * 1000)
     done = site.lftp(f"set ftp:passive-mode false; put {source} -o a; get a -o {tmp_path}/back; ls")
