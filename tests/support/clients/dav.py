@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.support.clients.api import Endpoint, quoted, run
+from tests.support.clients.terminal import dialogue
 
 
 @contextlib.contextmanager
@@ -62,11 +63,8 @@ class Cadaver:
         netrc = endpoint.scratch / ".netrc"
         netrc.write_text(f"machine localhost login {endpoint.user} password {endpoint.password}\n")
         netrc.chmod(0o600)
-        # cadaver asks once whether to trust the self-made certificate
-        done = run(
-            ["cadaver", endpoint.dav_url + "/"], text="\n".join(["y", *lines, "quit"]) + "\n", cwd=endpoint.scratch
-        )
-        failed = [line for line in done.splitlines() if "failed" in line.lower() or "could not" in line.lower()]
+        shown = dialogue(["cadaver", endpoint.dav_url + "/"], lines, home=endpoint.scratch)
+        failed = [line for line in shown.splitlines() if "failed" in line.lower() or "could not" in line.lower()]
         assert not failed, failed
 
     def put(self, endpoint: Endpoint, files: Sequence[Path], remote: str) -> None:

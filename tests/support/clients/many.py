@@ -54,9 +54,13 @@ class Curl:
         return urllib.parse.quote(f"{remote}/{name}")
 
     def resume_put(self, endpoint: Endpoint, file: Path, remote: str) -> None:
-        """Go on with an upload: curl asks SIZE and appends (FTP), or sends Content-Range (HTTP)."""
+        """Go on with an upload: by FTP curl asks SIZE itself; by HTTP it must be told, and sends Content-Range."""
         words, root = self._base(endpoint)
-        run([*words, "--continue-at", "-", "--upload-file", file, root + urllib.parse.quote(remote)])
+        url, offset = root + urllib.parse.quote(remote), "-"
+        if self._protocol == "webdav":
+            head = run([*words, "--head", url]).lower()
+            offset = head.split("content-length:")[1].split()[0]
+        run([*words, "--continue-at", offset, "--upload-file", file, url])
 
     def resume_get(self, endpoint: Endpoint, remote: str, file: Path) -> None:
         """Go on with a download from the local file's size."""
