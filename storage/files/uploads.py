@@ -79,6 +79,7 @@ class Upload:
         self._writer = writer
         self._gate = Gate()
         self._lock = threading.Lock()
+        self._covering = threading.Lock()  # not _lock: a first measurement of the quota takes long, and cut must not
         self._state = State.ACTIVE
         self._refusal: Callable[[], StorageError] = _over
         self._failed = False
@@ -278,7 +279,7 @@ class Upload:
         quota = self.terms.mount.quota
         if quota is None:
             return
-        with self._lock:
+        with self._covering:
             if self.terms.in_place:
                 if end > self._charged:
                     quota.charge(end - self._charged)

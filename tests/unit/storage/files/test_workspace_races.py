@@ -190,9 +190,9 @@ def test_a_rename_passes_over_uploads_that_end_meanwhile(monkeypatch: pytest.Mon
     below = session.open_writer(P("/d/a"), WriteMode.REPLACE)
     real = uploads.Upload.move
 
-    def ends_first(self, path, terms):
+    def ends_first(self, path, terms, *, replace):
         self.abort()
-        real(self, path, terms)
+        real(self, path, terms, replace=replace)
 
     monkeypatch.setattr(uploads.Upload, "move", ends_first)
     session.rename(P("/d"), P("/e"), replace=False)
