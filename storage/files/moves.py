@@ -40,6 +40,7 @@ def rename(state: SessionState, access: Access, source: VirtualPath, target: Vir
     if (replaced is not None or present is not None) and not replace:
         raise AlreadyExists(str(target))
     _check_rights(state, access, (source, committed), (target, replaced))
+    own = committed is not None and state.own.has(source, committed)
 
     if committed is not None:
         freed = replaced.size if mount.quota and replaced and not replaced.is_directory else 0
@@ -49,6 +50,8 @@ def rename(state: SessionState, access: Access, source: VirtualPath, target: Vir
     if present is not None:
         present.abort_for_removal()
     state.own.move(source, target)
+    if own and (now := _peek(target_mount, target_inner)) is not None:
+        state.own.changed(target, now)
     over = _may_replace(access, target, asked=replace, replaced=replaced is not None)
     _follow(state, (source, inner), (target, target_inner), upload, replace=over)
     state.tell(EventKind.RENAMED, source, mount, target=target)

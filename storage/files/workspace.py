@@ -221,7 +221,8 @@ class Workspace:
             upload.truncate(size)
             return
         mount, inner = access.require(path)
-        if Right.OVERWRITE not in access.rights(path) and not self._is_own(access, path):
+        own = self._is_own(access, path)
+        if Right.OVERWRITE not in access.rights(path) and not own:
             access.require(path, Right.OVERWRITE)
         grown = size - mount.filesystem.stat(inner).size if mount.quota else 0
         if mount.quota:
@@ -232,6 +233,8 @@ class Workspace:
             if mount.quota:
                 mount.quota.charge(-grown, forced=True)
             raise
+        if own:
+            self._state.own.changed(path, mount.filesystem.stat(inner))
 
     def set_times(self, path: VirtualPath, modified_ns: int | None, accessed_ns: int | None) -> None:
         """Set times; None leaves one as it is. What the session uploaded itself needs no further right."""
@@ -243,9 +246,12 @@ class Workspace:
         if access.synthetic(path):
             raise PermissionDenied(f"{path} is above a mount")
         mount, inner = access.require(path)
-        if Right.SET_TIMES not in access.rights(path) and not self._is_own(access, path):
+        own = self._is_own(access, path)
+        if Right.SET_TIMES not in access.rights(path) and not own:
             access.require(path, Right.SET_TIMES)
         mount.filesystem.set_times(inner, modified_ns, accessed_ns)
+        if own:
+            self._state.own.changed(path, mount.filesystem.stat(inner))
 
     def copy_file(self, source: VirtualPath, target: VirtualPath, *, replace: bool) -> Stat:
         """Copy a file's bytes and modification time; atomic at the target."""
