@@ -30,9 +30,9 @@ def is_below_mount(raw_path: bytes) -> bool:
 def path_of(raw_path: bytes) -> VirtualPath:
     """Read the raw (still encoded) path of a request.
 
-    Each segment is decoded once. Raises InvalidPath for a segment that decodes to ``.`` or ``..``
-    or holds an encoded slash, NUL or other control character, or is not UTF-8: whatever a proxy
-    in front of us made of such a path, we might read it otherwise.
+    Each segment is decoded once; dot segments, plain or encoded, are resolved inside the tree as on
+    every front end, never above its root. Raises InvalidPath for an encoded slash (a proxy in front
+    might have taken it for a real one), NUL or another control character, and what is not UTF-8.
     """
     if not is_below_mount(raw_path):
         raise InvalidPath("the path is outside the WebDAV tree")
@@ -41,8 +41,8 @@ def path_of(raw_path: bytes) -> VirtualPath:
         if not segment:
             continue
         decoded = unquote_to_bytes(segment)
-        if decoded in {b".", b".."} or b"/" in decoded:
-            raise InvalidPath("the path has a dot segment or an encoded slash")
+        if b"/" in decoded:
+            raise InvalidPath("the path has an encoded slash")
         try:
             names.append(decoded.decode("utf-8", "strict"))
         except UnicodeDecodeError:

