@@ -81,7 +81,7 @@ class LockTable:
                 raise LockConflict(conflicts)
             held = select(func.count()).select_from(dav_locks).where(dav_locks.c.user_id == wish.user_id)
             if connection.execute(held).scalar_one() >= MAX_LOCKS_PER_USER:
-                raise TooManyLocks
+                raise TooManyLocks("you hold too many locks")
             lock = DavLock(
                 token=f"opaquelocktoken:{uuid.uuid4()}",
                 tree=wish.tree,
