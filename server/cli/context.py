@@ -14,7 +14,7 @@ import typer
 
 from config.loading import load_settings
 from config.settings import Settings
-from server.cli.output import Failure, reporting
+from server.cli.output import Failure, note, reporting
 from storage.database.changes import Applied, Change
 from storage.database.errors import InvalidName
 from storage.database.migrate import SchemaState, migrate, schema_state
@@ -82,9 +82,21 @@ def open_site(config: Path | None) -> Iterator[Site]:
 def prepare_database(settings: Settings) -> None:
     """Create the data folder and the tables if there are none yet; an older schema is left alone."""
     if settings.database.url is None and not settings.data.exists():
-        settings.data.mkdir(mode=0o700, parents=True)
+        _make_data_folder(settings.data.absolute())
     if schema_state(settings.database_url) is SchemaState.EMPTY:
         migrate(settings.database_url)
+
+
+def _make_data_folder(data: Path) -> None:
+    try:
+        data.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise Failure(
+            f"The data folder {data} cannot be made.",
+            error.strerror or str(error),
+            "run as the user that the server runs as, or name another folder with QUAYMASTER_DATA",
+        ) from error
+    note(f"A new data folder was made: {data}. If the server uses another one, give --config or QUAYMASTER_DATA.")
 
 
 def actor() -> str:

@@ -20,8 +20,8 @@ def password_rule(method: Method) -> str | None:
             return "the password of an ldap user is kept and checked by the directory, never here"
         case Method.SAML | Method.OIDC:
             return (
-                f"a {method} user signs in at the identity provider; a password is never accepted for such a user on "
-                "any protocol, so none is kept. Give the user an SSH key or an API key"
+                f"a user of method {method} signs in at the identity provider; a password is never accepted for such "
+                "a user on any protocol, so none is kept. Give the user an SSH key or an API key"
             )
         case Method.NONE:
             return "a service account (method none) connects with an SSH key or an API key only"

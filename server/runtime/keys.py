@@ -6,7 +6,7 @@ import base64
 import datetime as dt
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from pathlib import Path
@@ -47,7 +47,8 @@ def key_files(settings: Settings) -> KeyFiles:
 def ensure_keys(settings: Settings) -> KeyFiles:
     """Make the keys that are missing; those that exist are left alone.
 
-    A generated certificate that is about to expire is renewed with its old key. Raises OSError.
+    A generated certificate that is about to expire, or does not name the address listened on, is made anew with its
+    old key. Raises OSError.
     """
     files = key_files(settings)
     folder = settings.data / "keys"
@@ -58,7 +59,7 @@ def ensure_keys(settings: Settings) -> KeyFiles:
             for path, make in zip(files.ssh_host_keys, _HOST_KEYS.values(), strict=True)
         ]
         if settings.tls.certificate is None:
-            jobs.append(pool.submit(_ensure_certificate, files))
+            jobs.append(pool.submit(_ensure_certificate, files, _addresses(settings)))
         for job in jobs:
             job.result()
     return files
@@ -84,30 +85,44 @@ def _ensure_host_key(path: Path, make: Callable[[], PrivateKeyTypes]) -> None:
         write_atomically(path, _pem(make()))
 
 
-def _ensure_certificate(files: KeyFiles) -> None:
+def _addresses(settings: Settings) -> tuple[str, ...]:
+    """List where this machine reaches the server: the loopback, and the address that it listens on if there is one."""
+    loopback = ("127.0.0.1", "::1")
+    listen = ip_address(settings.listen)
+    return loopback if listen.is_unspecified or str(listen) in loopback else (*loopback, str(listen))
+
+
+def _ensure_certificate(files: KeyFiles, addresses: Sequence[str]) -> None:
     if not files.tls_key.exists():
         write_atomically(files.tls_key, _pem(ec.generate_private_key(ec.SECP256R1())))
         files.tls_certificate.unlink(missing_ok=True)
     if files.tls_certificate.exists():
         present = x509.load_pem_x509_certificate(files.tls_certificate.read_bytes())
-        if present.not_valid_after_utc - dt.datetime.now(dt.UTC) > dt.timedelta(days=RENEW_DAYS):
+        lasting = present.not_valid_after_utc - dt.datetime.now(dt.UTC) > dt.timedelta(days=RENEW_DAYS)
+        if lasting and _names(present).issuperset(addresses):
             return
     key = serialization.load_pem_private_key(files.tls_key.read_bytes(), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
         message = f"{files.tls_key} holds a kind of key that no TLS client accepts; remove it to have a new one made"
         raise OSError(message)
-    certificate = self_signed(key, hostname=socket.gethostname())
+    certificate = self_signed(key, hostname=socket.gethostname(), addresses=addresses)
     write_atomically(files.tls_certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=PUBLIC)
 
 
-def self_signed(key: CertificateIssuerPrivateKeyTypes, *, hostname: str) -> x509.Certificate:
+def _names(certificate: x509.Certificate) -> set[str]:
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+
+
+def self_signed(
+    key: CertificateIssuerPrivateKeyTypes, *, hostname: str, addresses: Sequence[str] = ("127.0.0.1", "::1")
+) -> x509.Certificate:
     """Make a certificate for this machine that clients can be told to trust as its own authority."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Quaymaster (self-signed)")])
     now = dt.datetime.now(dt.UTC)
     names: list[x509.GeneralName] = [
         x509.DNSName("localhost"),
-        x509.IPAddress(ip_address("127.0.0.1")),
-        x509.IPAddress(ip_address("::1")),
+        *(x509.IPAddress(ip_address(address)) for address in addresses),
     ]
     if hostname.isascii() and hostname not in {"", "localhost"}:
         names.append(x509.DNSName(hostname))
@@ -154,9 +169,9 @@ def host_fingerprints(files: KeyFiles) -> tuple[str, ...]:
 
 
 def write_known_hosts(settings: Settings, files: KeyFiles) -> Path:
-    """Write a known_hosts file for this server on loopback, so that a demo's clients can check its keys."""
+    """Write a known_hosts file for clients on this machine, so that a demo's clients can check the host keys."""
     port = settings.sftp.port
-    names = ",".join(f"[{host}]:{port}" for host in ("127.0.0.1", "localhost", "::1"))
+    names = ",".join(f"[{host}]:{port}" for host in dict.fromkeys(("127.0.0.1", "localhost", *_addresses(settings))))
     text = "".join(f"{names} {_public_line(path)}\n" for path in files.ssh_host_keys)
     target = settings.data / "keys" / "known_hosts"
     write_atomically(target, text.encode(), mode=PUBLIC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -87,44 +88,59 @@ def ready_text(settings: Settings, report: Report, *, demo: bool) -> str:
 
 def examples(settings: Settings, place: Place, password: str) -> list[tuple[str, str]]:
     """List a command per client, to be copied as it is; with PASSWORD where the password is not known any more."""
-    absolute = Path(place.known_hosts).absolute()
-    trust = f"-o UserKnownHostsFile={place.known_hosts}"
-    name = f"{LOCAL}@{place.host}"
+    trust = f"-o {_ssh_file('UserKnownHostsFile', place.known_hosts)}"
+    # sshfs goes to the root folder before it starts ssh
+    trust_anywhere = f"-o {_ssh_file('UserKnownHostsFile', str(Path(place.known_hosts).absolute()))}"
+    name = shlex.quote(f"{LOCAL}@{place.host}")
+    there = shlex.quote(f"{LOCAL}@{place.host}:/")
+    key, authority = shlex.quote(place.key), shlex.quote(place.certificate)
+    host = _rclone_value(place.host)
     obscured = f"$(rclone obscure {password})"
     rows: list[tuple[str, str]] = []
     if settings.sftp.enabled:
-        remote = f":sftp,host={place.host},port={place.sftp},user={SSO},key_file={place.key}"
+        options = f"key_file={_rclone_value(place.key)},known_hosts_file={_rclone_value(place.known_hosts)}"
+        sso = shlex.quote(f"{SSO}@{place.host}")
         rows += [
             ("sftp", f"sftp -P {place.sftp} {trust} {name}"),
-            ("sftp, SSH key", f"sftp -i {place.key} -o IdentitiesOnly=yes -P {place.sftp} {trust} {SSO}@{place.host}"),
-            ("scp", f"scp -P {place.sftp} {trust} FILE {name}:/"),
-            (
-                "sshfs",
-                f"sshfs -p {place.sftp} -o UserKnownHostsFile={absolute} {name}:/ FOLDER",
-            ),
-            ("rclone, sftp", f'rclone lsf "{remote},known_hosts_file={place.known_hosts}:"'),
+            ("sftp, SSH key", f"sftp -i {key} -o IdentitiesOnly=yes -P {place.sftp} {trust} {sso}"),
+            ("scp", f"scp -P {place.sftp} {trust} FILE {there}"),
+            ("sshfs", f"sshfs -p {place.sftp} {trust_anywhere} {there} FOLDER"),
+            ("rclone, sftp", f'rclone lsf ":sftp,host={host},port={place.sftp},user={SSO},shell_type=none,{options}:"'),
         ]
     if settings.ftps.enabled:
-        ftp = f"ftp://{place.host}:{place.ftps}/"
-        remote = f":ftp,host={place.host},port={place.ftps},user={LOCAL},pass={obscured},explicit_tls=true:"
-        tls = f"set ssl:ca-file {place.certificate}; set ftp:ssl-force true; set ftp:ssl-protect-data true"
+        explicit = shlex.quote(f"ftp://{place.host}:{place.ftps}/")
+        implicit = shlex.quote(f"ftps://{place.host}:{place.implicit}/")
+        remote = f":ftp,host={host},port={place.ftps},user={LOCAL},pass={obscured},explicit_tls=true:"
+        file = f'"{place.certificate}"' if " " in place.certificate else place.certificate
+        tls = shlex.quote(f"set ssl:ca-file {file}; set ftp:ssl-force true; set ftp:ssl-protect-data true")
         # lftp gets no slash at the end: it would connect before it obeys -e, and trust nothing yet
         rows += [
-            ("curl, FTPS", f"curl --cacert {place.certificate} --ssl-reqd -u {LOCAL} -T FILE {ftp}"),
-            ("curl, implicit", f"curl --cacert {place.certificate} -u {LOCAL} ftps://{place.host}:{place.implicit}/"),
-            ("lftp", f"lftp -e '{tls}' -u {LOCAL} ftp://{place.host}:{place.ftps}"),
-            ("rclone, FTPS", f'rclone lsf --ca-cert {place.certificate} "{remote}"'),
+            ("curl, FTPS", f"curl --cacert {authority} --ssl-reqd -u {LOCAL} -T FILE {explicit}"),
+            ("curl, implicit", f"curl --cacert {authority} -u {LOCAL} {implicit}"),
+            ("lftp", f"lftp -e {tls} -u {LOCAL} {shlex.quote(f'ftp://{place.host}:{place.ftps}')}"),
+            ("rclone, FTPS", f'rclone lsf --ca-cert {authority} "{remote}"'),
         ]
     if settings.http.enabled:
         dav = f"https://{place.host}:{place.https}/dav/"
         remote = f":webdav,url='{dav}',user={LOCAL},pass={obscured}:"
+        dav = shlex.quote(dav)
         rows += [
-            ("curl, WebDAV", f"curl --cacert {place.certificate} -u {LOCAL} -T FILE {dav}"),
-            ("rclone, WebDAV", f'rclone lsf --ca-cert {place.certificate} "{remote}"'),
+            ("curl, WebDAV", f"curl --cacert {authority} -u {LOCAL} -T FILE {dav}"),
+            ("rclone, WebDAV", f'rclone lsf --ca-cert {authority} "{remote}"'),
             ("davfs2", f"sudo mount -t davfs {dav} FOLDER    # answer y to trust the certificate"),
             ("cadaver", f"cadaver {dav}    # answer y to trust the certificate"),
         ]
     return rows
+
+
+def _ssh_file(option: str, path: str) -> str:
+    """Give an option of ssh as one word of a shell. ssh takes more than one file, apart by spaces, unless quoted."""
+    return shlex.quote(f'{option}="{path}"' if " " in path else f"{option}={path}")
+
+
+def _rclone_value(text: str) -> str:
+    """Give a value of rclone's connection strings, in which a colon ends the string and a comma the value."""
+    return "'" + text.replace("'", "''") + "'" if set(text) & set(" ,:'") else text
 
 
 def _secrets(user: DemoUser) -> list[str]:

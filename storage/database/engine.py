@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.database.errors import Conflict, InvalidChange, StoreUnavailable
@@ -115,7 +115,7 @@ class Database:
         except (DataError, UnicodeEncodeError) as error:
             raise InvalidChange("A value cannot be stored.") from error
         except SQLAlchemyError as error:
-            raise StoreUnavailable(f"The user database does not answer ({type(error).__name__}).") from error
+            raise StoreUnavailable(f"The user database does not answer ({_cause(error)}).") from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -179,6 +179,12 @@ def parsed_url(url: str) -> URL:
     if parsed.get_backend_name() == "sqlite" and parsed.database not in {None, "", ":memory:"}:
         return parsed
     raise InvalidChange("The database URL must be sqlite:////absolute/path.db or postgresql://user@host/name.")
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    """Say why. The driver's words only where they are about the connection or the disk: others may quote data."""
+    words = str(error.orig).strip() if isinstance(error, OperationalError) else ""
+    return words.splitlines()[0].removesuffix(".") if words else type(error).__name__
 
 
 def _make_private_file(path: Path) -> None:

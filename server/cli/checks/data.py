@@ -25,15 +25,21 @@ def check_data(settings: Settings) -> Check:
     try:
         facts = data.stat()
     except FileNotFoundError:
-        return ok("data folder", f"{data} is made at the first start")
+        return _check_parent(data)
     except OSError as error:
         return fail("data folder", f"{data}: {error.strerror}", "give the service's user access to it")
+    return _check_present(data, facts)
+
+
+def _check_present(data: Path, facts: os.stat_result) -> Check:
     if not data.is_dir():
         return fail("data folder", f"{data} is not a directory", "correct the setting data")
     if facts.st_mode & 0o077:
         return fail(
             "data folder", f"{data} has mode {facts.st_mode & 0o777:o}: others can enter", f"run: chmod 700 {data}"
         )
+    if not os.access(data, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+        return fail("data folder", f"{data} cannot be written by this user", "give it to the service's user")
     if facts.st_uid != os.geteuid():
         return warn(
             "data folder",
@@ -41,6 +47,17 @@ def check_data(settings: Settings) -> Check:
             "run quaymaster as the user that the server runs as, or files it makes will belong to the wrong one",
         )
     return ok("data folder", str(data))
+
+
+def _check_parent(data: Path) -> Check:
+    parent = _existing(data)
+    if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
+        return ok("data folder", f"{data} is made at the first start")
+    return fail(
+        "data folder",
+        f"{data} is not there, and this user cannot make it in {parent}",
+        "make it and give it to the service's user, or correct the setting data",
+    )
 
 
 def check_space(settings: Settings) -> Check:

@@ -45,6 +45,26 @@ def test_errors_leave_the_shell_with_their_codes(tmp_path: Path) -> None:
     assert (unknown.stdout, usage.stdout, wrong.stdout) == ("", "", "")
 
 
+def test_a_data_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    """A place where nobody can make a folder: what, why and what to do, and no traceback."""
+    (tmp_path / "file").touch()
+    said = run(tmp_path / "file" / "data", "user", "list", "--json")
+
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "cannot be made" in said.stderr
+    assert "QUAYMASTER_DATA" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_command_that_makes_a_data_folder_says_so(tmp_path: Path) -> None:
+    """Whoever works in the wrong folder must not be told only that there are no users."""
+    first, second = (run(tmp_path / "data", "user", "list", "--json") for _ in range(2))
+
+    assert json.loads(first.stdout) == []
+    assert str(tmp_path / "data") in first.stderr
+    assert second.stderr == ""
+
+
 @pytest.mark.parametrize("noun", ["user", "group", "folder", "grant", "key", "apikey"])
 def test_every_list_is_a_json_array(cli: Cli, noun: str) -> None:
     """Also when it is empty."""
@@ -57,7 +77,7 @@ def test_following_the_audit_trail(tmp_path: Path) -> None:
     data = tmp_path / "data"
     run(data, "user", "add", "anna", "--method", "none")
     environ = {"QUAYMASTER_DATA": str(data)}
-    command = [QUAYMASTER, "audit", "tail", "--follow", "--json", "--user", "anna"]
+    command = [str(QUAYMASTER), "audit", "tail", "--follow", "--json", "--user", "anna"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
         first = json.loads(follower.stdout.readline())

@@ -91,6 +91,14 @@ def test_an_open_data_folder_fails(settings: Settings) -> None:
     assert found(settings, "data folder").outcome is Outcome.FAIL
 
 
+def test_a_data_folder_that_cannot_be_made_fails(settings: Settings, tmp_path: Path) -> None:
+    """The check finds it before the first start does."""
+    (tmp_path / "file").touch()
+    nowhere = settings.model_copy(update={"data": tmp_path / "file" / "data"})
+
+    assert found(nowhere, "data folder").outcome is Outcome.FAIL
+
+
 def test_a_broken_database_fails(settings: Settings) -> None:
     """A file that is no database, and a server that does not answer."""
     settings.data.mkdir(mode=0o700)
@@ -101,6 +109,7 @@ def test_a_broken_database_fails(settings: Settings) -> None:
 
     assert found(settings, "database").outcome is Outcome.FAIL
     assert found(silent, "database").outcome is Outcome.FAIL
+    assert "refused" in found(silent, "database").detail
     assert "hunter2" not in f"{run_checks(silent)}"
 
 

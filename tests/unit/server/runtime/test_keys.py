@@ -97,3 +97,17 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         write_atomically(target, b"secret")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_address_listened_on_is_in_what_clients_are_given(tmp_path: Path) -> None:
+    """Also when it was set after the first start: the certificate is made anew, its key stays."""
+    before = ensure_keys(Settings(data=tmp_path))
+    key = before.tls_key.read_bytes()
+    moved = Settings(data=tmp_path, listen="192.0.2.7")
+    files = ensure_keys(moved)
+    certificate = x509.load_pem_x509_certificate(files.tls_certificate.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+
+    assert {str(address) for address in names.get_values_for_type(x509.IPAddress)} == {"127.0.0.1", "::1", "192.0.2.7"}
+    assert files.tls_key.read_bytes() == key
+    assert "[192.0.2.7]:2022" in write_known_hosts(moved, files).read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,28 @@ def test_a_known_password_is_not_needed_for_examples() -> None:
 
     assert "rclone obscure PASSWORD" in text
     assert "right-horse" not in text
+
+
+def _words(text: str, label: str) -> list[str]:
+    (line,) = (line for line in text.splitlines() if line.startswith(f"  {label:<16}"))
+    return shlex.split(line[18:], comments=True)
+
+
+def test_a_data_folder_with_a_space_is_quoted_for_the_shell_and_for_ssh() -> None:
+    """A shell sees one word for a path, and ssh (which splits its value at spaces) sees one file."""
+    text = ready_text(Settings(data=Path("/some where/data")), FRESH, demo=True)
+
+    assert 'UserKnownHostsFile="/some where/data/keys/known_hosts"' in _words(text, "sftp")
+    assert _words(text, "sshfs")[-2:] == ["ada@127.0.0.1:/", "FOLDER"]
+    assert "/some where/data/keys/tls.pem" in _words(text, "curl, WebDAV")
+    assert 'set ssl:ca-file "/some where/data/keys/tls.pem";' in _words(text, "lftp")[2]
+    assert "known_hosts_file='/some where/data/keys/known_hosts':" in _words(text, "rclone, sftp")[2]
+
+
+def test_an_ipv6_address_is_quoted_for_the_shell_and_for_rclone() -> None:
+    """A shell takes brackets for a pattern, and rclone a colon for the end of its connection string."""
+    text = ready_text(Settings(listen="::1"), FRESH, demo=True)
+
+    assert "'ada@[::1]:/'" in text
+    assert "host='[::1]'" in _words(text, "rclone, sftp")[2]
+    assert _words(text, "cadaver") == ["cadaver", "https://[::1]:8443/dav/"]
