@@ -50,7 +50,7 @@ class SftpDriver(Closing):
     def read(self, path: str) -> bytes:
         """Download a whole file."""
         with self._mapped(), self.client.open(path, "rb") as source:
-            return source.read()
+            return bytes(source.read())
 
     def names(self, path: str) -> set[str]:
         """List a directory."""
