@@ -48,7 +48,13 @@ class WorkerProcess:
         finally:
             theirs.close()
         self.channel.setblocking(False)
-        self.pidfd = os.pidfd_open(self._popen.pid)
+        try:
+            self.pidfd = os.pidfd_open(self._popen.pid)
+        except BaseException:
+            self._popen.kill()
+            self._popen.wait()
+            self.channel.close()
+            raise
 
     @property
     def pid(self) -> int:

@@ -99,9 +99,15 @@ class Supervisor:
     # Starting -------------------------------------------------------------------------------------
 
     def _start(self, role: Role, number: int) -> WorkerProcess:
+        """Start one worker. Raises OSError while the system has no process or descriptor left for it."""
         process = WorkerProcess(role, number, self._sockets.get(role, ()))
-        self._selector.register(process.pidfd, selectors.EVENT_READ, process)
-        self._selector.register(process.channel, selectors.EVENT_READ, process)
+        try:
+            self._selector.register(process.pidfd, selectors.EVENT_READ, process)
+            self._selector.register(process.channel, selectors.EVENT_READ, process)
+        except BaseException:
+            process.kill()
+            self._collect(process)
+            raise
         return process
 
     def _release(self) -> None:
@@ -183,16 +189,23 @@ class Supervisor:
             self._stop(0.0)
 
     def _collect(self, process: WorkerProcess) -> int:
-        self._selector.unregister(process.pidfd)
-        if process.channel in self._selector.get_map():
-            self._selector.unregister(process.channel)
+        for source in (process.pidfd, process.channel):
+            if source in self._selector.get_map():
+                self._selector.unregister(source)
         return process.reap()
 
     def _restart_due(self) -> None:
         now = time.monotonic()
         for slot in self._slots:
-            if slot.restart_at is not None and slot.restart_at <= now:
-                self._begin(slot, slot.fill())
+            if slot.restart_at is None or slot.restart_at > now:
+                continue
+            try:
+                process = slot.fill()
+            except OSError as error:  # the workers that serve go on, and this one is tried again
+                log.error("worker.cannot_start", role=slot.role.value, error=str(error))  # noqa: TRY400 - the system's reason is all
+                slot.restart_at = now + slot.backoff.failed(0.0)
+                continue
+            self._begin(slot, process)
 
     def _enforce_deadlines(self) -> None:
         now = time.monotonic()
@@ -253,5 +266,9 @@ class Supervisor:
         for slot in self._slots:
             if slot.current is None or slot.incoming is not None:
                 continue  # a vacant place is filled with the new settings anyway
-            slot.incoming = self._start(slot.role, slot.number)
+            try:
+                slot.incoming = self._start(slot.role, slot.number)
+            except OSError as error:  # the present worker goes on with the settings that it has
+                log.error("worker.not_reloaded", role=slot.role.value, error=str(error))  # noqa: TRY400 - as above
+                continue
             slot.incoming.begin(self._settings.model_dump_json(), None)
