@@ -28,6 +28,7 @@ from tests.support.drivers import Ports
 from tests.support.ports import claim_ports
 
 READY = "Quaymaster is ready"
+TRACEBACK = "Traceback (most recent call last)"
 READY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 60.0
 QUAYMASTER = Path(sys.executable).with_name("quaymaster")
@@ -101,8 +102,9 @@ class QuaymasterServer:
     ) -> None:
         try:
             self.stop()
-            if kind is None and "Traceback (most recent call last)" in self.log:
-                self._fail("the server logged a traceback", whole=True)
+            if kind is None and TRACEBACK in self.log:
+                around = self.log.index(TRACEBACK)
+                raise ServerFailed(f"the server logged a traceback\n{self.log[max(0, around - 2000) : around + 6000]}")
         finally:
             if kind is not None:
                 sys.stderr.write(f"--- the server's log ---\n{self.log[-20_000:]}\n")
@@ -318,9 +320,8 @@ class QuaymasterServer:
                 if line.startswith(READY):
                     self._ready.set()
 
-    def _fail(self, what: str, *, whole: bool = False) -> None:
-        log = self.log if whole else self.log[-8000:]
-        raise ServerFailed(f"{what}\n--- the server's log ---\n{log}")
+    def _fail(self, what: str) -> None:
+        raise ServerFailed(f"{what}\n--- the server's log ---\n{self.log[-8000:]}")
 
     def _clean_up(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -68,7 +68,9 @@ class SftpUpload(_Closing):
     front_end = "sftp"
 
     def __init__(self, ports: Ports, credential: Credential, name: str, chunks: int) -> None:
-        self._transport = paramiko.Transport(("127.0.0.1", ports.sftp))
+        plain = socket.create_connection(("127.0.0.1", ports.sftp), timeout=TIMEOUT_S)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else paramiko waits 40 ms after each 32 KiB
+        self._transport = paramiko.Transport(plain)
         self._transport.daemon = True
         self._transport.connect(username=credential.user, password=credential.password)
         client = paramiko.SFTPClient.from_transport(self._transport)
