@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import signal
 import socket
 import sys
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # for every thread: one thread waits for it
+    _take_descriptors()
     channel = Channel(descriptor)
     module = cast("RoleModule", importlib.import_module(role.module))
     from server.app import open_services  # noqa: PLC0415 - imported with the front end, before the settings come
@@ -98,6 +100,15 @@ def main(arguments: Sequence[str]) -> int:
         module.run(services, _sockets(start), control)
     log.info("worker.ended")
     return 0
+
+
+def _take_descriptors() -> None:
+    """Raise the soft limit of open files to the hard one: with the usual 1,024 one user's uploads lock all others out.
+
+    The soft limit is that low for programs that wait in select(2); workers wait in epoll(7).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _end_sessions_of(services: Services, start: Message) -> None:

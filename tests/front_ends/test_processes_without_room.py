@@ -40,3 +40,18 @@ def test_a_worker_that_cannot_be_started_again_is_tried_later_while_the_other_se
 
         assert during == [survivor]
         assert (server.home_of("ada") / "meanwhile").read_bytes() == b"served"
+
+
+def test_a_worker_takes_as_many_descriptors_as_it_may() -> None:
+    """A shell's soft limit of open files does not bind a worker; the hard limit does."""
+    with QuaymasterServer() as server:
+        supervisor = psutil.Process(server.pid)
+        _, hard = supervisor.rlimit(psutil.RLIMIT_NOFILE)
+        before = server.worker_pids("sftp")
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, (512, hard))
+        os.kill(before[0], signal.SIGKILL)
+        eventually(lambda: server.worker_pids("sftp") not in ([], before), what="the new worker", within_s=SLOW_S)
+        worker = psutil.Process(server.worker_pids("sftp")[0])
+        eventually(lambda: worker.rlimit(psutil.RLIMIT_NOFILE) == (hard, hard), what="its limit", within_s=SLOW_S)
+
+        assert supervisor.rlimit(psutil.RLIMIT_NOFILE) == (512, hard)

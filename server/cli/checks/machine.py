@@ -49,14 +49,14 @@ def check_kernel() -> Check:
 
 
 def check_open_files() -> Check:
-    """Compare the limit of open files with what a busy worker needs."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= FILES_WANTED:
-        return ok("open files", "no limit" if soft == resource.RLIM_INFINITY else f"{soft} for each process")
+    """Compare the hard limit of open files, which workers take for their own, with what a busy one needs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= FILES_WANTED:
+        return ok("open files", "no limit" if hard == resource.RLIM_INFINITY else f"{hard} for each process")
     return warn(
         "open files",
-        f"at most {soft} for each process (hard limit {hard})",
-        f"raise it to {FILES_WANTED} or more: LimitNOFILE= of a systemd unit, or ulimit -n",
+        f"at most {hard} for each process",
+        f"raise the hard limit to {FILES_WANTED} or more: LimitNOFILE= of a systemd unit, or ulimit -Hn",
     )
 
 
