@@ -15,7 +15,7 @@ from storage.files.own import OwnFiles
 from storage.files.path import VirtualPath
 from storage.files.permissions import Right
 from storage.files.readers import SessionReader
-from storage.files.uploads import PendingTable, Upload
+from storage.files.uploads import PendingTable, Upload, cut_all
 
 
 class SessionState:
@@ -92,9 +92,14 @@ class SessionState:
     def adopt(self, access: Access) -> None:
         """Go on with another access: what lost its mount or its right is cut off at once."""
         self.access = access
-        for upload in self.uploads.all():
-            if not _still_covered(access, upload.path, upload.terms.mount, upload.terms.needs):
-                upload.cut(_revoked)
+        cut_all(
+            (
+                upload
+                for upload in self.uploads.all()
+                if not _still_covered(access, upload.path, upload.terms.mount, upload.terms.needs)
+            ),
+            _revoked,
+        )
         with self._lock:
             readers = list(self._readers)
         for reader in readers:
@@ -109,8 +114,7 @@ class SessionState:
             readers = list(self._readers)
         for reader in readers:
             reader.cut(self._refusal)
-        for upload in self.uploads.all():
-            upload.cut(self._refusal)
+        cut_all(self.uploads.all(), self._refusal)
 
     # What handles ask of their session ---------------------------------------------------------------
 

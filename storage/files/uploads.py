@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -220,16 +221,17 @@ class Upload:
 
     # For the workspace -----------------------------------------------------------------------------
 
-    def cut(self, refusal: Callable[[], StorageError]) -> None:
+    def cut(self, refusal: Callable[[], StorageError], *, wait_s: float = END_WAIT_S) -> None:
         """Abort, parked or not; every later operation raises ``refusal()``.
 
-        An operation that is inside aborts on its way out. A commit that has begun is waited for.
+        An operation that is inside aborts on its way out. It, or a commit that has begun, is waited for
+        up to ``wait_s`` seconds.
         """
         with self._lock:
             self._state = State.OVER
             self._refusal = refusal
-        if not self._gate.shut_and_then(refusal, lambda: self._finish(None), wait_s=END_WAIT_S):
-            self._finished.wait(END_WAIT_S)
+        self._gate.shut_and_then(refusal, lambda: self._finish(None))
+        self._finished.wait(wait_s)
 
     def abort_for_removal(self) -> None:
         """Abort, parked or not, because its place was removed or replaced."""
@@ -336,6 +338,16 @@ class Upload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.abort()
+
+
+def cut_all(uploads: Iterable[Upload], refusal: Callable[[], StorageError]) -> None:
+    """Cut many, as one is cut: what is inside of them is waited for together."""
+    cut = list(uploads)
+    for upload in cut:
+        upload.cut(refusal, wait_s=0)
+    deadline = time.monotonic() + END_WAIT_S
+    for upload in cut:
+        upload.cut(refusal, wait_s=max(0.0, deadline - time.monotonic()))
 
 
 class PendingTable:
