@@ -97,8 +97,10 @@ def _laid_over(
         if access.table.is_mount_point(path.child(name)) or access.synthetic(path.child(name))
     }
     filtered = access.has_rules_below(path)
+    may_list = Right.LIST in access.rights(path)
     for entry in backend:
-        state.check_live()
+        if state.live() is not access and may_list:
+            state.live().require(path, Right.LIST)  # it may have been taken away since the listing began
         if entry.name in pending or entry.name in mounts:
             continue
         if filtered and not access.visible(path.child(entry.name)):
