@@ -132,17 +132,20 @@ class Revocations:
             if listener is None:
                 self._poll(after, deadline)
                 return
-            self._hear(listener, min(left, LISTEN_STEP_S))
+            if not self._hear(listener, min(left, LISTEN_STEP_S)):
+                self._poll(after, min(deadline, time.monotonic() + POLL_STEP_S))  # never a loop without a pause
 
-    def _hear(self, listener: Connection, timeout_s: float) -> None:
-        """Wait on the listening connection; a lost one is dropped and made anew by the next step."""
-        driver = listener.connection.driver_connection
+    def _hear(self, listener: Connection, timeout_s: float) -> bool:
+        """Wait on the listening connection; a lost one is dropped and made anew by the next step, and False given."""
+        driver = listener.connection.dbapi_connection  # not driver_connection: it ends with the pool's hold
         try:
             for _ in driver.notifies(timeout=timeout_s, stop_after=1):  # type: ignore[union-attr]  # psycopg's own
                 pass
         except Exception as error:  # noqa: BLE001 - whatever the driver says, the connection is of no use
             _log.warning("revocations.listener_lost", error=type(error).__name__)
             self._drop_listener()
+            return False
+        return True
 
     def _connected(self) -> Connection | None:
         if self._listener is None:

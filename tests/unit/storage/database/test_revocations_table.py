@@ -185,6 +185,23 @@ def test_numbers_rise_even_after_pruning(store: Store) -> None:
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_quiet_wait_keeps_its_listener(store: Store, worker: Store) -> None:
+    """One connection listens for as long as nothing breaks it, and a notification ends its wait."""
+    worker.revocations.latest()
+    worker.revocations.wait(0.05)
+    listener = worker.revocations._listener
+    worker.revocations.wait(0.6)
+
+    assert listener is not None
+    assert worker.revocations._listener is listener
+    timer = threading.Timer(0.1, store.revocations.add, kwargs={"user_id": "u"})
+    timer.start()
+    assert worker.revocations._hear(listener, 5)
+    timer.join()
+    assert worker.revocations._listener is listener
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_a_lost_listener_is_made_anew(
     store: Store, worker: Store, pool: ThreadPoolExecutor, postgres_server: PostgresServer
 ) -> None:
