@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import types
 import typing
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import EnumType
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -93,18 +96,30 @@ def section_text(path: tuple[str, ...]) -> str:
 
 
 def _walk(model: type[Section], path: tuple[str, ...]) -> Iterator[Leaf]:
+    texts = _docstrings(model)
     for name, field in model.model_fields.items():
         here = (*path, name)
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             yield from _walk(field.annotation, here)
         else:
-            yield _leaf(here, field)
+            yield _leaf(here, field, texts[name])
 
 
-def _leaf(path: tuple[str, ...], field: FieldInfo) -> Leaf:
+def _docstrings(model: type[Section]) -> dict[str, str]:
+    """Read the docstring under each field from the source, which a worker's import of the model shall not pay for."""
+    (definition,) = ast.parse(inspect.getsource(model)).body
+    texts: dict[str, str] = {}
+    for field, below in pairwise(typing.cast("ast.ClassDef", definition).body):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                texts[name] = text
+    return texts
+
+
+def _leaf(path: tuple[str, ...], field: FieldInfo, docstring: str) -> Leaf:
     kind, notes = _unwrap(field.annotation, list(field.metadata))
     secret = next((note for note in notes if isinstance(note, Masked | MaskedUrl)), None)
-    text = re.sub(r"\s+", " ", field.description or "").strip()
+    text = re.sub(r"\s+", " ", docstring).strip()
     return Leaf(path, _expected(kind, notes), field.default, text, secret, kind is Path, kind is bool)
 
 

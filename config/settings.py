@@ -20,7 +20,7 @@ Seconds = Annotated[float, Field(gt=0)]
 class Section(BaseModel):
     """A part of the tree: immutable, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PortRange(BaseModel):
