@@ -66,7 +66,7 @@ class Jobs:
         for filesystem in self._services.workspaces.filesystems():
             try:
                 removed += filesystem.sweep(self._services.settings.files.stale_upload_s)
-            except StorageError as error:
+            except (StorageError, OSError) as error:
                 log.warning("sweep.failed", error=str(error))
         if removed:
             log.info("sweep.removed", files=removed)

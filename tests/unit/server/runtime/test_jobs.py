@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -105,3 +107,25 @@ def test_the_role_ends_when_drained_and_lets_go_of_the_lease(services: Services)
     jobs.run(services, (), Control())
 
     assert services.store.leases.take(jobs.LEASE, "another-node", 60.0)
+
+
+def test_a_disk_that_fails_during_the_sweep_does_not_end_the_role(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that cannot be walked is left out; those after it are swept, and the jobs go on."""
+
+    class Broken:
+        """A filesystem on a disk with read errors."""
+
+        def sweep(self, _older_than_s: float) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    class Sound:
+        """A filesystem with two abandoned uploads."""
+
+        def sweep(self, _older_than_s: float) -> int:
+            return 2
+
+    monkeypatch.setattr(services.workspaces, "filesystems", lambda: iter((Broken(), Sound())))
+
+    assert Jobs(services).sweep() == 2
