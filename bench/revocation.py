@@ -49,7 +49,9 @@ def one_run(server: QuaymasterServer, kind: type[SlowUpload], *, way: str, uploa
         if way == "store":
             server.store.apply(SetStatus(user.id, Status.DISABLED), actor="bench")
         else:
-            server.cli("user", "disable", user.name).check_returncode()
+            said = server.cli("user", "disable", user.name)
+            if said.returncode:
+                raise SystemExit(said.stderr)
         ends = [watch.result() for watch in watches]
     seen = [end for end in ends if end is not None]
     return max(seen) - start if len(seen) == len(ends) else math.inf

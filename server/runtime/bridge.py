@@ -47,12 +47,20 @@ class Bridge:
 
 async def _handed_over(pool: ThreadPoolExecutor, call: Callable[[], T], abandoned: Callable[[T], object] | None) -> T:
     work = pool.submit(call)
+    outcome = asyncio.wrap_future(work)
     try:
         # shield: wrap_future would cancel a call that still waits for a thread, and it would be lost
-        return await asyncio.shield(asyncio.wrap_future(work))
+        return await asyncio.shield(outcome)
     except asyncio.CancelledError:
+        outcome.add_done_callback(_look_at)
         work.add_done_callback(partial(_settle, abandoned))
         raise
+
+
+def _look_at(outcome: asyncio.Future[T]) -> None:
+    """Take note of an exception that nobody awaits; asyncio would log it with a traceback."""
+    if not outcome.cancelled():
+        outcome.exception()
 
 
 def _settle(abandoned: Callable[[T], object] | None, work: Future[T]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import threading
 from collections.abc import Iterator
 
@@ -87,3 +89,32 @@ def test_a_failing_call_that_nobody_awaits_does_not_harm_the_pool(bridge: Bridge
         return await bridge.io(lambda: "still here")
 
     assert asyncio.run(scenario()) == "still here"
+
+
+def test_the_failure_of_an_abandoned_call_is_no_unretrieved_exception() -> None:
+    """It is logged once by the bridge, and not again by asyncio with a traceback."""
+    complaints: list[dict[str, object]] = []
+    started, go_on = threading.Event(), threading.Event()
+
+    def fails() -> None:
+        started.set()
+        go_on.wait(5)
+        raise OSError("gone")
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+        bridge = Bridge(1, 1)
+        task = asyncio.create_task(bridge.io(fails))
+        await asyncio.to_thread(started.wait, 5)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        go_on.set()
+        await asyncio.to_thread(bridge.shutdown)
+        del task
+        gc.collect()
+
+    asyncio.run(scenario())
+    gc.collect()
+
+    assert complaints == []
