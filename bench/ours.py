@@ -41,7 +41,7 @@ def quaymaster(folder: Path, workers: int = 1) -> Iterator[Ours]:
         derived = subprocess.run(["ssh-keygen", "-y", "-f", str(private)], capture_output=True, check=True)
         public.write_bytes(derived.stdout)
         copies = {}
-        for name in ("tls.pem", "tls.key", "ssh_host_ed25519"):
+        for name in ("tls.pem", "tls.key", "ssh_host_ecdsa.pem"):
             copies[name] = folder / name
             shutil.copyfile(server.data / "keys" / name, copies[name])
             copies[name].chmod(0o600)
@@ -54,7 +54,7 @@ def quaymaster(folder: Path, workers: int = 1) -> Iterator[Ours]:
             password=PASSWORD,
             private_key=private,
             public_key=public,
-            host_key=copies["ssh_host_ed25519"],
+            host_key=copies["ssh_host_ecdsa.pem"],
             certificate=copies["tls.pem"],
             tls_key=copies["tls.key"],
         )
