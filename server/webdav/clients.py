@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 RECHECK_S = 1.0  # within it a live session needs no word from the broker: a revocation ends it as fast
 IDLE_S = 300.0
 RETRY_AFTER_S = 5.0
+# These say nothing about the credential: others' guesses must not cut what its owner is running.
+THROTTLED = frozenset({Reason.THROTTLED_USER, Reason.THROTTLED_NETWORK})
 
 
 @dataclass(eq=False, slots=True)
@@ -85,7 +87,8 @@ class Clients:
         if isinstance(decision, TryLater):
             return decision
         if isinstance(decision, Refused):
-            self._drop(name, decision.reason.value)
+            if decision.reason not in THROTTLED:
+                self._drop(name, decision.reason.value)
             return decision
         with self._lock:
             client = self._clients.setdefault(name, Client())

@@ -36,7 +36,7 @@ def copy_or_move(request: DavRequest, environ: Environ, start_response: StartRes
     target = destination_of(environ.get("HTTP_DESTINATION"), environ.get("HTTP_HOST", ""))
     overwrite = _overwrite(environ)
     deep = _deep(environ, stat, move=move)
-    if target.is_within(source) or source.is_within(target):
+    if _overlap(request, source, target):
         raise DAVError(403, "Source and destination are the same, or one lies in the other.")
     parent = stat_or_none(workspace, target.parent)
     if parent is None or not parent.is_directory:
@@ -168,6 +168,14 @@ class _Job:
                 self.workspace.remove_tree(path)
             except StorageError as error:
                 log.warning("webdav.leftover", path=str(path), error=error.code)
+
+
+def _overlap(request: DavRequest, source: VirtualPath, target: VirtualPath) -> bool:
+    """Whether one is the other or lies in it, also where one folder is mounted at several paths."""
+    if target.is_within(source) or source.is_within(target):
+        return True
+    here, there = place_of(request, source), place_of(request, target)
+    return here.tree == there.tree and (there.path.is_within(here.path) or here.path.is_within(there.path))
 
 
 def _overwrite(environ: Environ) -> bool:

@@ -12,7 +12,7 @@ from server.webdav.copying import copy_or_move
 from server.webdav.errors import dav_error, page_of, status_line
 from server.webdav.guards import check_conditions, check_member_change, check_unlocked
 from server.webdav.listing import propfind
-from server.webdav.locking import lock
+from server.webdav.locking import check_may_lock, lock
 from server.webdav.multistatus import send_empty
 from server.webdav.patching import proppatch
 from server.webdav.provider import WorkspaceProvider
@@ -83,6 +83,12 @@ class DavServer(RequestServer):  # type: ignore[misc]  # wsgidav is untyped
     def do_LOCK(self, environ: Environ, start_response: StartResponse) -> Answer:  # noqa: N802
         """Serve LOCK."""
         return lock(request_of(environ), environ, start_response)
+
+    def do_UNLOCK(self, environ: Environ, start_response: StartResponse) -> Answer:  # noqa: N802
+        """Serve UNLOCK; WsgiDAV 4.4.0 asks whose the lock is, and not what the session may do."""
+        check_may_lock(request_of(environ))
+        answer: Answer = super().do_UNLOCK(environ, start_response)
+        return answer
 
     def do_MKCOL(self, environ: Environ, start_response: StartResponse) -> Answer:  # noqa: N802
         """Serve MKCOL; WsgiDAV 4.4.0 judges neither conditions nor a lock on the new name itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain
 
 from wsgidav.dav_error import DAVError, PRECONDITION_CODE_PropfindFiniteDepth
 
@@ -19,10 +19,10 @@ from server.webdav.rendering import Resource, render
 from server.webdav.request import Answer, DavRequest, Environ, StartResponse
 from server.webdav.urls import href_of, quoted
 from storage.database.locks import DavLock
-from storage.database.properties import Properties
+from storage.database.properties import Properties, PropertiesTooLarge
 from storage.files.api import Entry, Space, Stat
 
-BATCH = 256  # entries per piece of the answer
+PIECE = 128 * 1024  # characters of the answer that are held before they are sent
 
 
 def propfind(request: DavRequest, environ: Environ, start_response: StartResponse) -> Answer:
@@ -46,11 +46,16 @@ def propfind(request: DavRequest, environ: Environ, start_response: StartRespons
 
 
 def _pieces(resources: Iterator[Resource], wanted: Wanted) -> Iterator[bytes]:
-    text = OPENING
-    while batch := list(islice(resources, BATCH)):
-        yield (text + "".join([render(resource, wanted) for resource in batch])).encode()
-        text = ""
-    yield CLOSING.encode()
+    parts, held = [OPENING], 0
+    for resource in resources:
+        text = render(resource, wanted)
+        parts.append(text)
+        held += len(text)
+        if held >= PIECE:
+            yield "".join(parts).encode()
+            parts, held = [], 0
+    parts.append(CLOSING)
+    yield "".join(parts).encode()
 
 
 class _Listing:
@@ -68,6 +73,7 @@ class _Listing:
         self._own_locks = request.locks.covering(self._place.tree, self._place.key) if live else []
         self._member_locks: dict[str, list[DavLock]] | None = None
         self._member_properties: dict[str, Properties] | None = None
+        self._one_by_one = False  # the members' properties are too many to be held together
         self._space = lru_cache(maxsize=1)(lambda: request.workspace.space(request.path))
 
     def itself(self) -> Resource:
@@ -98,8 +104,13 @@ class _Listing:
     def _dead(self, place: Place) -> Properties:
         if not self._wants_dead:
             return {}
-        if self._member_properties is None:
-            self._member_properties = self._request.properties.of_members(self._place.tree, self._place.key)
+        if self._member_properties is None and not self._one_by_one:
+            try:
+                self._member_properties = self._request.properties.of_members(self._place.tree, self._place.key)
+            except PropertiesTooLarge:
+                self._one_by_one = True
+        if self._one_by_one:
+            return self._request.properties.at(place.tree, place.key)
         return self._member_properties.get(place.key, {}) if self._member_properties else {}
 
     def _locks(self, name: str, place: Place) -> str:

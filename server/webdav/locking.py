@@ -38,14 +38,13 @@ def lock(request: DavRequest, environ: Environ, start_response: StartResponse) -
     check_conditions(request, environ, stat)
     timeout_s = lock_timeout_s(environ.get("HTTP_TIMEOUT"))
     place = place_of(request, request.path)
+    check_may_lock(request)
     root = parsed_body(environ)
     if root is None:
         return _refresh(request, environ, start_response, timeout_s)
     depth = environ.get("HTTP_DEPTH", "infinity")
     if depth not in {"0", "infinity"}:
         raise DAVError(400, "Depth of LOCK must be 0 or infinity.")
-    if not any(request.workspace.may(request.path, right) for right in _WRITING):
-        raise DAVError(403, "You may not change this place, and so not lock it.")
     info = _lock_info(root)
     wish = LockWish(
         tree=place.tree,
@@ -71,6 +70,12 @@ def lock(request: DavRequest, environ: Environ, start_response: StartResponse) -
     return _answer(start_response, 201 if created else 200, [taken], (request, place), headers)
 
 
+def check_may_lock(request: DavRequest) -> None:
+    """Raise DAVError 403 unless the session may write here: a read-only API key of the same user may not unlock."""
+    if not any(request.workspace.may(request.path, right) for right in _WRITING):
+        raise DAVError(403, "You may not change this place, and so neither lock nor unlock it.")
+
+
 def _create_empty(request: DavRequest, taken: DavLock) -> bool:
     """Make the empty file that a lock on a new name stands for (RFC 4918 7.3); without it the lock is given back."""
     try:
@@ -81,6 +86,7 @@ def _create_empty(request: DavRequest, taken: DavLock) -> bool:
     except StorageError:
         request.locks.release(taken.token)
         raise
+    request.properties.forget(taken.tree, taken.path)  # of a file that was removed by another way than WebDAV
     return True
 
 

@@ -37,6 +37,8 @@ def proppatch(request: DavRequest, environ: Environ, start_response: StartRespon
     stat = request.workspace.stat(request.path, committed=True)
     check_conditions(request, environ, stat)
     check_unlocked(request, environ, request.path)
+    if not request.workspace.may_describe(request.path):
+        raise DAVError(403, "You may not change the properties of this place.")
     changes = _changes(parsed_body(environ))
 
     outcome = {name: _judge(name, element) for name, element in changes}

@@ -8,6 +8,8 @@ from typing import Any
 
 from wsgidav.dav_error import DAVError
 
+from server.webdav.limits import MAX_NAMES_ASKED
+
 _DAV = "{DAV:}"
 
 
@@ -30,7 +32,7 @@ class Wanted:
 def wanted_from(root: Any) -> Wanted:
     """Read a parsed body; an empty one asks for all. WsgiDAV 4.4.0 looks for ``name`` instead of ``propname``.
 
-    Raises DAVError 400.
+    Raises DAVError 400, or 413 for too many names.
     """
     if root is None:
         return Wanted(Mode.ALL)
@@ -51,4 +53,7 @@ def wanted_from(root: Any) -> Wanted:
                 names += [name.tag for name in child]
     if len(modes) != 1:
         raise DAVError(400, "A propfind holds one of allprop, propname and prop.")
-    return Wanted(modes[0], tuple(dict.fromkeys(name for name in names if isinstance(name, str))))
+    unique = tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
+    if sum(map(len, unique)) > MAX_NAMES_ASKED:  # those that are missing come back for every member
+        raise DAVError(413, "The propfind names too many properties.")
+    return Wanted(modes[0], unique)

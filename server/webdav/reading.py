@@ -18,6 +18,7 @@ from server.webdav.request import Answer, DavRequest, Environ, StartResponse
 from storage.files.api import Reader, Stat
 from storage.files.errors import StorageUnavailable
 
+LAST_SECOND = 253_402_300_799  # of the year 9999; a date has four digits for it
 _DIRECTORY_PAGE = b"This is a WebDAV folder. Open it with a WebDAV client.\n"
 
 
@@ -108,5 +109,5 @@ def _type_of_suffix(suffix: str) -> str:
 
 @functools.lru_cache(maxsize=8192)
 def http_date(seconds: int) -> str:
-    """Give Unix seconds as an HTTP date."""
-    return formatdate(seconds, usegmt=True)
+    """Give Unix seconds as an HTTP date; one outside the years 1970 to 9999 is shown as the nearest."""
+    return formatdate(min(max(seconds, 0), LAST_SECOND), usegmt=True)

@@ -36,7 +36,7 @@ def remove_directory(request: DavRequest, environ: Environ, path: VirtualPath) -
     """Remove a tree: at once if nothing is in the way, else member by member as far as it goes."""
 
     def check(member: VirtualPath) -> None:
-        check_unlocked(request, environ, member)
+        check_member_change(request, environ, member)  # a flat lock on a folder inside guards its list of names
 
     try:
         check_unlocked(request, environ, path, depth_infinity=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
 from server.webdav.propfind import Mode, Wanted
-from server.webdav.reading import content_type, http_date
+from server.webdav.reading import LAST_SECOND, content_type, http_date
 from storage.database.properties import Properties
 from storage.files.api import Space, Stat
 
@@ -128,5 +128,5 @@ def text(value: str) -> str:
 
 @functools.lru_cache(maxsize=8192)
 def iso_date(seconds: int) -> str:
-    """Give Unix seconds as RFC 3339 shows them."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    """Give Unix seconds as RFC 3339 shows them, within the years that :func:`http_date` shows."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(max(seconds, 0), LAST_SECOND)))

@@ -12,13 +12,13 @@ from wsgidav.dav_error import DAVError
 
 from server.webdav.guards import check_conditions, check_member_change, check_unlocked
 from server.webdav.places import place_of
-from server.webdav.ranges import MalformedContentRange, resumed_span
+from server.webdav.ranges import SIZE, MalformedContentRange, resumed_span
 from server.webdav.request import DavRequest, Environ, stat_or_none
 from storage.files.api import Stat, WriteMode
 from storage.files.errors import AlreadyExists, IsADirectory
 from storage.files.uploads import Upload
 
-MAX_MTIME_S = 1 << 40
+MAX_MTIME_S = 253_402_300_800  # the year 10000, which no date of HTTP can show
 
 
 @dataclass(slots=True)
@@ -55,6 +55,8 @@ class Put:
         present = stat_or_none(request.workspace, request.path)
         check_conditions(request, self.environ, present)
         _check_locks(request, self.environ, present)
+        if self.start and (present is None or present.size != self.start):
+            raise MalformedContentRange("The file has another size by now.")
         if self.modified_ns is not None:
             self.upload.set_times(self.modified_ns, None)
         try:
@@ -129,7 +131,7 @@ def _extent(environ: Environ, present: Stat | None, declared: int | None) -> tup
     Finder sends chunked bodies with their size in X-Expected-Entity-Length.
     """
     promised = environ.get("HTTP_X_EXPECTED_ENTITY_LENGTH", "").strip()
-    expected = int(promised) if declared is None and promised.isascii() and promised.isdigit() else declared
+    expected = int(promised) if declared is None and SIZE.fullmatch(promised) else declared
     content_range = environ.get("HTTP_CONTENT_RANGE")
     if content_range is None:
         return 0, expected

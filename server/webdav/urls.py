@@ -68,7 +68,7 @@ def destination_of(header: str | None, host: str) -> VirtualPath:
         raise BadDestination(502, "The destination is on another server.")
     if parts.query or parts.fragment:
         raise BadDestination(400, "The destination has a query or fragment; encode these characters.")
-    raw = parts.path.encode("utf-8", "surrogateescape")
+    raw = parts.path.encode("latin-1", "replace")  # the bytes that came: some clients send UTF-8 unencoded
     if not is_below_mount(raw):
         raise BadDestination(502, "The destination is outside the WebDAV tree.")
     return path_of(raw)

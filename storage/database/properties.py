@@ -18,12 +18,13 @@ MAX_VALUE_BYTES = 64 * 1024
 MAX_NAME_BYTES = 1024
 MAX_PER_PLACE = 200
 MAX_PLACE_BYTES = 256 * 1024
+MAX_MEMBERS_CHARACTERS = 4 * 1024 * 1024  # of all members of a directory in one answer
 
 Properties = dict[str, str]
 
 
 class PropertiesTooLarge(Exception):
-    """A property, or all of one place together, would be larger than allowed; nothing was changed."""
+    """More than is kept on one place, or given at once; nothing was changed."""
 
 
 class PropertyTable:
@@ -38,12 +39,20 @@ class PropertyTable:
             return _at(connection, tree, path)
 
     def of_members(self, tree: str, path: str) -> dict[str, Properties]:
-        """Give the properties of the direct members of a directory, by their paths, in one query."""
+        """Give the properties of the direct members of a directory, by their paths, at once.
+
+        Raises:
+            PropertiesTooLarge: they are over 4 MiB together; ask for each member ``at`` its path.
+        """
         stem = path.rstrip("/")
         rest = func.substr(dav_properties.c.path, len(stem) + 2)
         with self._database.read() as connection:
             inside = below(connection, dav_properties.c.path, path)
-            query = select(dav_properties).where(dav_properties.c.tree == tree, inside, not_(rest.contains("/")))
+            direct = and_(dav_properties.c.tree == tree, inside, not_(rest.contains("/")))
+            size = select(func.sum(func.length(dav_properties.c.name) + func.length(dav_properties.c.value)))
+            if (connection.execute(size.where(direct)).scalar_one() or 0) > MAX_MEMBERS_CHARACTERS:
+                raise PropertiesTooLarge("the members' properties are too many to be given at once")
+            query = select(dav_properties).where(direct)
             members: dict[str, Properties] = {}
             for row in connection.execute(query):
                 members.setdefault(row.path, {})[row.name] = row.value

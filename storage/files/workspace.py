@@ -80,6 +80,10 @@ class Workspace:
         """Raise unless the session has a right at ``path``."""
         self._state.live().require(path, right)
 
+    def may_describe(self, path: VirtualPath) -> bool:
+        """Whether the session may change what is told about a place: its times and WebDAV properties."""
+        return self.may(path, Right.SET_TIMES) or self._is_own(self._state.live(), path)
+
     def place(self, path: VirtualPath) -> tuple[str, VirtualPath]:
         """Give the tree's name and the path inside it: one place, whoever sees it and under which path."""
         mount, inner = self._state.live().locate(path)

@@ -88,7 +88,7 @@ class DavUser:
     ) -> Response:
         """Serve one request; ``path`` is the encoded path below /dav. ``meanwhile`` runs during an upload."""
         raw = body.encode() if isinstance(body, str) else body
-        scope = {
+        scope: dict[str, object] = {
             "method": method,
             "scheme": "https",
             "http_version": "1.1",

@@ -155,6 +155,16 @@ def test_a_credential_that_counts_no_more_ends_its_session(bench: Bench) -> None
     assert session.ended == "wrong_password"
 
 
+@pytest.mark.parametrize("reason", [Reason.THROTTLED_USER, Reason.THROTTLED_NETWORK])
+def test_others_guesses_do_not_cut_what_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch, reason: Reason) -> None:
+    """Over a limit a new request is refused; whoever brought it about must not abort the owner's uploads by it."""
+    session = bench.session(ANNA)
+    monkeypatch.setattr(bench.sign_in, "authenticate", lambda *_: Refused(reason))
+
+    assert bench.clients.identify(ANNA, "10.0.0.1") == Refused(reason)
+    assert session.ended is None
+
+
 def test_cannot_tell_is_not_no(bench: Bench) -> None:
     """503 for this request; the session is neither used nor ended."""
     session = bench.session(ANNA)
