@@ -11,6 +11,7 @@ from storage.files.path import VirtualPath
 
 TIMESTAMP = "%Y%m%d%H%M%S"
 TIMESTAMP_LENGTH = 14
+MODE_LENGTH = 4
 
 
 class FileCommands(ControlBase):
@@ -73,7 +74,7 @@ class FileCommands(ControlBase):
 
     def ftp_SITE_CHMOD(self, path: str, mode: str) -> None:
         """Accept and change nothing, so that mirroring clients go on: rights are granted, not kept in modes."""
-        if not (mode.isascii() and mode.isdecimal()):
+        if not (mode.isascii() and mode.isdecimal() and len(mode) <= MODE_LENGTH):
             self.respond("501 The mode has three or four octal digits.")
             return
         self.fs.chmod(path, int(mode, 10))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from ipaddress import IPv4Address
 from typing import Any
@@ -17,6 +18,7 @@ from storage.files.path import VirtualPath
 log = structlog.get_logger(__name__)
 
 FIRST_UNPRIVILEGED_PORT = 1024
+SIZE = re.compile("[0-9]{1,18}")  # no file is larger, and Python reads no number of more than 4300 digits
 NO_ROUTE = "425 There is no data connection: send PASV or EPSV first."
 
 
@@ -169,7 +171,7 @@ class TransferCommands(ControlBase):
 
     def ftp_REST(self, line: str) -> None:
         """Note where the next transfer starts; in both types, since both carry the same bytes."""
-        if line.isascii() and line.isdecimal():
+        if SIZE.fullmatch(line):
             self._restart_position = int(line)
             self.respond(f"350 The next transfer starts at {self._restart_position}.")
         else:
@@ -178,7 +180,7 @@ class TransferCommands(ControlBase):
     def ftp_ALLO(self, line: str) -> None:
         """Note how many bytes the next upload will bring; fewer of them are not taken for all."""
         words = line.split()
-        if words and words[0].isascii() and words[0].isdecimal():
+        if words and SIZE.fullmatch(words[0]):
             self._expected = int(words[0])
             self.respond(f"200 Expecting {self._expected} bytes.")
         else:
