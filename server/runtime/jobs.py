@@ -27,8 +27,15 @@ SWEEP_AT_MOST_S = 1.0
 class Jobs:
     """Each job with the time when it is due; blocking, one thread."""
 
-    def __init__(self, services: Services, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._services = services
+        self._stopping = stopping
         self._clock = clock
         stale_s = services.settings.files.stale_upload_s
         self._sweep_every_s = min(max(stale_s / 4, SWEEP_AT_MOST_S), SWEEP_AT_LEAST_S)
@@ -64,6 +71,8 @@ class Jobs:
         """Remove the temporary files that dead workers left; give how many."""
         removed = 0
         for filesystem in self._services.workspaces.filesystems():
+            if self._stopping():
+                break
             try:
                 removed += filesystem.sweep(self._services.settings.files.stale_upload_s)
             except (StorageError, OSError) as error:
@@ -81,7 +90,7 @@ def run(services: Services, sockets: Sequence[socket.socket], control: Control) 
     """Do the jobs until drained."""
     stopping = threading.Event()
     control.on_drain(lambda _grace_s: stopping.set())
-    jobs = Jobs(services)
+    jobs = Jobs(services, stopping=stopping.is_set)
     control.ready()
     while not stopping.is_set():
         try:

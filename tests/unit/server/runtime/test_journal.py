@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from auth_backends.api import FrontEnd
 from server.runtime.journal import FileJournal, Journal
@@ -11,11 +12,15 @@ from storage.files.events import EventKind, FileEvent
 from storage.files.path import VirtualPath
 
 
+def _add(number: int, store: Store) -> None:
+    store.audit.add("test", "a", str(number), "ok", "r")
+
+
 def test_entries_are_written_in_order(sqlite_store: Store) -> None:
     """What was queued before the close is in the store after it."""
     journal = Journal(sqlite_store)
     for number in range(50):
-        journal.write(lambda store, number=number: store.audit.add("test", "a", str(number), "ok", "r"))
+        journal.write(partial(_add, number))
     lost = journal.close()
     events = sqlite_store.audit.tail(limit=100, kind="test")
 
