@@ -57,6 +57,22 @@ class Session:
         self._sessions = sessions
         self._cut = cut
         self._lock = threading.Lock()
+        self._refreshing = threading.Lock()
+
+    def refresh(self, user: User, mounts: MountTable) -> bool:
+        """Put the user's present rights in force; False if rights as new are in force already. Raises StorageError.
+
+        Sign-in and the watcher may both come here with what they read at different times: the
+        epoch only ever rises, so the older of the two never wins.
+        """
+        with self._refreshing:
+            if user.epoch <= self.epoch:
+                return False
+            self.workspace.replace_mounts(mounts)
+            self.principal = replace(self.principal, user=user)
+            self.not_after = _earliest(self.not_after, user.expires_at)
+            self.epoch = user.epoch
+            return True
 
     def end(self, reason: str) -> None:
         """Close the session from the front end's side: uploads in flight are aborted. Idempotent, thread-safe."""
@@ -257,15 +273,11 @@ class Sessions:
             return
         for session in sessions:
             try:
-                session.workspace.replace_mounts(mounts)
+                if session.refresh(user, mounts):
+                    log.info("session.refreshed", session=session.id, user=user.name, epoch=user.epoch)
             except StorageError:
                 log.exception("session.narrow_failed", session=session.id)
                 self._cut(session, "storage_unavailable")
-                continue
-            session.principal = replace(session.principal, user=user)
-            session.not_after = _earliest(session.not_after, user.expires_at)
-            session.epoch = user.epoch
-            log.info("session.refreshed", session=session.id, user=user.name, epoch=user.epoch)
 
     def _record_cut(self, session: Session, reason: str) -> None:
         name, at = session.principal.user.name, self._clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,22 @@ def test_narrowed_rights_reach_a_live_session(live: Registry) -> None:
         upload.commit()
     assert client.cuts == []
     assert client.session.principal.user.quota_bytes == 5
+
+
+def test_rights_read_earlier_never_replace_rights_read_later(live: Registry) -> None:
+    """Of two refreshes that cross, the older one changes nothing, whichever comes last."""
+    client = live.sign_in("ada", session_id="1" * 32)
+    session, user = client.session, client.session.principal.user
+    wide = live.mounts_for(user)
+    live.rights[user.id] = READ_ONLY
+    newer, older = (replace(user, epoch=session.epoch + steps) for steps in (2, 1))
+
+    refreshed = (session.refresh(newer, live.mounts_for(user)), session.refresh(older, wide))
+
+    assert refreshed == (True, False)
+    assert session.epoch == newer.epoch
+    with pytest.raises(PermissionDenied):
+        session.workspace.open_writer(FILE, WriteMode.REPLACE)
 
 
 def _epoch(store: Store) -> int:
