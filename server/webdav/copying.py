@@ -16,13 +16,13 @@ from wsgidav.dav_error import DAVError
 
 from server.webdav.guards import check_conditions, check_member_change, check_unlocked
 from server.webdav.multistatus import send_outcome
-from server.webdav.places import place_of
+from server.webdav.places import Place, place_of
 from server.webdav.removing import forget, remove_directory
 from server.webdav.request import Answer, DavRequest, Environ, StartResponse, stat_or_none
 from server.webdav.trees import Failure, copy_members
 from server.webdav.urls import destination_of
 from storage.files.api import Stat
-from storage.files.errors import CrossesMounts, StorageError
+from storage.files.errors import CrossesMounts, PermissionDenied, StorageError
 from storage.files.path import VirtualPath
 from storage.files.workspace import Workspace
 
@@ -100,7 +100,20 @@ class _Job:
         source, target = place_of(self.request, self.source), place_of(self.request, self.target)
         self._settle_target_locks()
         self.request.properties.copy(source.tree, source.key, target.tree, target.key, deep=deep)
+        if deep and self.is_directory:
+            self._forget_what_was_not_copied(target)
         return failures
+
+    def _forget_what_was_not_copied(self, target: Place) -> None:
+        """Members that failed, or that this user may not see, leave no properties for whoever takes their names."""
+        for key in self.request.properties.places_below(target.tree, target.key):
+            member = self.target.joined(VirtualPath.parse(key).relative_to(target.path))
+            try:
+                copied = stat_or_none(self.workspace, member) is not None
+            except PermissionDenied:
+                copied = False
+            if not copied:
+                self.request.properties.forget(target.tree, key)
 
     def _replace_by_copy(self, *, deep: bool) -> list[Failure]:
         """Copy beside the destination and swap; if a member fails, the destination stays as it was."""

@@ -58,6 +58,12 @@ class PropertyTable:
                 members.setdefault(row.path, {})[row.name] = row.value
         return members
 
+    def places_below(self, tree: str, path: str) -> list[str]:
+        """List the paths strictly below a place that have properties."""
+        with self._database.read() as connection:
+            inside = and_(dav_properties.c.tree == tree, below(connection, dav_properties.c.path, path))
+            return list(connection.execute(select(dav_properties.c.path).where(inside).distinct()).scalars())
+
     def change(self, tree: str, path: str, changes: Iterable[tuple[str, str | None]]) -> None:
         """Set properties, or remove those whose value is None, in order; all or nothing.
 

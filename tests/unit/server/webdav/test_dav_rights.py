@@ -8,7 +8,7 @@ from storage.database.store import Store
 from storage.files.memory import MemoryFilesystem
 from storage.files.mounts import Mount, MountTable, Rule
 from storage.files.path import VirtualPath
-from storage.files.permissions import ALL_RIGHTS
+from storage.files.permissions import ALL_RIGHTS, NO_RIGHTS
 from storage.files.workspace import Workspace
 from tests.support.dav_site import DavUser, Site, lock_body
 
@@ -93,3 +93,20 @@ def test_a_flat_lock_inside_a_tree_keeps_its_members(site: Site) -> None:
     assert site.anna.request("DELETE", "/shared/tree").status == 207
     assert site.anna.names("/shared/tree") == {"held"}
     assert site.anna.names("/shared/tree/held") == {"a"}
+
+
+def test_a_copy_carries_no_property_of_what_was_hidden(site: Site) -> None:
+    """A member that the user may not see leaves nothing in the copy, not even under its name."""
+    site.anna.mkdir("/shared/tree")
+    for name in ("open", "hidden"):
+        site.anna.mkdir(f"/shared/tree/{name}")
+        site.anna.request("PROPPATCH", f"/shared/tree/{name}", body=PATCH)
+    mounts = site.ben.workspace._state.access.table.mounts
+    rules = [Rule(VirtualPath(), ALL_RIGHTS), Rule(VirtualPath(("shared", "tree", "hidden")), NO_RIGHTS, ALL_RIGHTS)]
+    site.ben.workspace = Workspace(MountTable(mounts, rules))
+
+    assert site.ben.request("COPY", "/shared/tree", {"Destination": "/dav/mine"}).status == 201
+    site.ben.workspace.mkdir(VirtualPath(("mine", "hidden")))
+    found = site.ben.request("PROPFIND", "/mine", {"Depth": "1"})
+    assert "{urn:x}color" in found.properties("/dav/mine/open/")
+    assert "{urn:x}color" not in found.properties("/dav/mine/hidden/")
