@@ -92,5 +92,7 @@ def user(record: User) -> None:
         raise InvalidChange("A break-glass user is an admin with the method local; clear break-glass first.")
     if record.expires_at is not None:
         raise InvalidChange("A break-glass admin cannot expire.")
+    if record.protocols and "portal" not in record.protocols:
+        raise InvalidChange("A break-glass admin signs in at the portal only, so its protocols must include portal.")
     if record.managed_by in DIRECTORY_OWNERS:
         raise InvalidChange("A break-glass admin cannot be managed by SCIM or LDAP.")

@@ -146,6 +146,7 @@ def _set_password(tx: Connection, change: SetPassword, now: float) -> Effect:
     user = user_named(tx, change.user_id)
     removed = tx.execute(delete(passwords).where(passwords.c.user_id == user.id)).rowcount
     if change.password_hash is None:
+        _keep_last_admin(tx, user, None)  # without its password the account is no way in
         affected = (user.id,) if removed else ()
         return Effect("user.password_removed", user.name, user.id, affected, bool(removed))
     _store_password(tx, user, change.password_hash, now)

@@ -200,11 +200,14 @@ def test_an_identity_is_linked_to_one_user(store: Store) -> None:
         store.apply(LinkIdentity(bob.id, "entra", ""), actor=ACTOR)
 
 
-@pytest.mark.parametrize("how", ["disable", "demote", "delete"])
+@pytest.mark.parametrize("how", ["disable", "demote", "delete", "forget-password"])
 def test_the_last_break_glass_admin_stays(store: Store, how: str) -> None:
     """The change that would end the last active break-glass admin is refused; with another one it is made."""
     root = make_admin(store, "root")
+    store.apply(SetPassword(root.id, "$argon2id$hash"), actor=ACTOR)
+    root = user_again(store, root)
     change = {
+        "forget-password": SetPassword(root.id, None),
         "disable": SetStatus(root.id, Status.DISABLED),
         "demote": UpdateUser(root.id, UserFields(break_glass=False, role=Role.USER)),
         "delete": DeleteUser(root.id),
@@ -231,6 +234,8 @@ def test_a_break_glass_admin_stays_local(store: Store) -> None:
         store.apply(SetMethod(root.id, Method.OIDC), actor=ACTOR)
     with pytest.raises(InvalidChange, match="SCIM"):
         store.apply(UpdateUser(root.id, UserFields(managed_by=Owner.SCIM)), actor=ACTOR)
+    with pytest.raises(InvalidChange, match="portal"):
+        store.apply(UpdateUser(root.id, UserFields(protocols=frozenset({"sftp"}))), actor=ACTOR)
 
 
 @pytest.mark.parametrize("owner", [Owner.SCIM, Owner.LDAP])
