@@ -31,6 +31,7 @@ from server.webdav.errors import dav_error
 from server.webdav.limits import MAX_XML_BYTES, too_large
 from server.webdav.receiving import receive_upload
 from server.webdav.request import DavRequest, Environ
+from server.webdav.turns import Turns
 from server.webdav.urls import path_of
 from server.webdav.wsgi_bridge import WsgiCall, respond, send_start, send_text
 from storage.files.errors import StorageError
@@ -63,6 +64,7 @@ class DavEndpoint:
     def __init__(self, services: Services, bridge: Bridge) -> None:
         self._settings = services.settings.http
         self._store = services.store
+        self._turns = Turns(services.settings.data / "turns")
         self._bridge = bridge
         self._clients = Clients(services.sign_in, asyncio.get_running_loop())
         self._application = DavApplication(services.store.locks)
@@ -126,7 +128,12 @@ class DavEndpoint:
 
     async def _handle(self, exchange: Exchange, session: Session, path: VirtualPath) -> None:
         request = DavRequest(
-            session.workspace, path, session.principal.user.id, self._store.locks, self._store.properties
+            session.workspace,
+            path,
+            session.principal.user.id,
+            self._store.locks,
+            self._store.properties,
+            self._turns,
         )
         if exchange.scope["method"] == "PUT":
             await self._put(exchange, request)

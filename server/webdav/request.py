@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from server.webdav.turns import Turns
 from storage.database.locks import LockTable
 from storage.database.properties import PropertyTable
 from storage.files.api import Stat
@@ -29,6 +30,7 @@ class DavRequest:
     user_id: str
     locks: LockTable
     properties: PropertyTable
+    turns: Turns
 
 
 def request_of(environ: Environ) -> DavRequest:

@@ -47,10 +47,15 @@ class Put:
     def finish(self) -> tuple[int, list[tuple[str, str]]]:
         """Publish the file and give status and headers; the caller has seen the proper end of the body.
 
-        Locks and preconditions are judged again: they may have changed while the body came in.
+        Locks and preconditions are judged again: they may have changed while the body came in. From there to
+        the commit no other WebDAV upload is published at this place.
         """
         if self.expected is not None and self.received != self.expected:
             raise DAVError(400, "The body is shorter than announced.")
+        with self.request.turns.at(place_of(self.request, self.request.path).reference):
+            return self._publish()
+
+    def _publish(self) -> tuple[int, list[tuple[str, str]]]:
         request = self.request
         present = stat_or_none(request.workspace, request.path)
         check_conditions(request, self.environ, present)

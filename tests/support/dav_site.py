@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,6 +15,7 @@ from server.webdav.dav_server import DavApplication, error_page
 from server.webdav.environ import environ_of
 from server.webdav.errors import dav_error
 from server.webdav.request import DavRequest
+from server.webdav.turns import Turns
 from server.webdav.uploads import begin
 from server.webdav.urls import path_of
 from storage.database.store import Store
@@ -76,6 +79,8 @@ class DavUser:
         ]
         rules = [Rule(VirtualPath(), PRESETS[preset], frozenset())]
         self.workspace = Workspace(MountTable(mounts, rules))
+        self._folder = tempfile.TemporaryDirectory(prefix="quaymaster-test-")
+        self.turns = Turns(Path(self._folder.name))
         self._application = DavApplication(store.locks)
 
     def request(
@@ -98,7 +103,12 @@ class DavUser:
             ],
         }
         request = DavRequest(
-            self.workspace, path_of(f"/dav{path}".encode()), self.name, self.store.locks, self.store.properties
+            self.workspace,
+            path_of(f"/dav{path}".encode()),
+            self.name,
+            self.store.locks,
+            self.store.properties,
+            self.turns,
         )
         if method == "PUT":
             return self._put(request, scope, raw, meanwhile)

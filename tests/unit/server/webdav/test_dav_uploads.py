@@ -24,7 +24,7 @@ def begun(user: DavUser, declared: int | None, headers: dict[str, str] | None = 
         "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
     }
     locks, properties = user.store.locks, user.store.properties
-    request = DavRequest(user.workspace, VirtualPath.parse("/x"), user.name, locks, properties)
+    request = DavRequest(user.workspace, VirtualPath.parse("/x"), user.name, locks, properties, user.turns)
     return begin(request, environ_of(scope, request), declared)
 
 
