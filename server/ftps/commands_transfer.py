@@ -118,7 +118,7 @@ class TransferCommands(ControlBase):
 
     def ftp_RETR(self, file: str) -> None:
         """Send a file, from the REST position on."""
-        start, self._restart_position = self._restart_position, 0
+        start = self._take_restart()
         download = self.fs.open_download(file, offset=start)
         if start > download.size:
             download.close()
@@ -128,8 +128,7 @@ class TransferCommands(ControlBase):
 
     def ftp_STOR(self, file: str, mode: str = "w") -> None:
         """Receive a file. What is there stays until everything has come; REST goes on in the bytes before it."""
-        start, expected = self._restart_position, self._take_promise()
-        self._restart_position = 0
+        start, expected = self._take_restart(), self._take_promise()
         if not self._route_is_free():
             return
         if not start:
@@ -144,14 +143,14 @@ class TransferCommands(ControlBase):
     def ftp_APPE(self, file: str) -> None:
         """Receive bytes that go behind those of the file."""
         expected = self._take_promise()
-        if self._restart_position:
+        if self._take_restart():
             self.respond("503 REST does not go with APPE.")
         elif self._route_is_free():
             self._receive(self.fs.open_upload(file, WriteMode.RESUME, expected=expected), "APPE")
 
     def ftp_STOU(self, line: str) -> None:
         """Receive a file under a name that nothing has yet, and say which (RFC 1123 section 4.1.2.9)."""
-        if self._restart_position:
+        if self._take_restart():
             self.respond("503 REST does not go with STOU.")
         elif self._route_is_free():
             wanted = VirtualPath.parse(self.fs.ftp2fs(line or "ftp"))
@@ -185,6 +184,11 @@ class TransferCommands(ControlBase):
             self.respond(f"200 Expecting {self._expected} bytes.")
         else:
             self.respond("501 ALLO takes a number of bytes.")
+
+    def _take_restart(self) -> int:
+        """Give REST's position once: it is for the next transfer command, also one that is refused."""
+        start, self._restart_position = self._restart_position, 0
+        return int(start)
 
     def _take_promise(self) -> int | None:
         expected, self._expected = self._expected, None

@@ -225,6 +225,18 @@ def test_an_append_goes_behind_the_file(site: FtpsSite) -> None:
         assert site.get("/a") == b"one two"
 
 
+@pytest.mark.parametrize("command", ["APPE /a", "STOU"])
+def test_a_restart_dies_with_the_command_that_refused_it(site: FtpsSite, command: str) -> None:
+    """503, and the upload after it starts at 0, not in the middle of the old file."""
+    site.put("/a", b"0123456789")
+    with RawFtp(site).login() as client:
+        client.ask("REST 4")
+        assert client.ask(command).startswith("503 ")
+
+        assert client.upload("STOR /a", b"ab").startswith("226 ")
+        assert site.get("/a") == b"ab"
+
+
 def test_fewer_bytes_than_promised_are_not_taken_for_all(site: FtpsSite) -> None:
     """ALLO names the size: a shorter upload fails even with close_notify, and can be resumed."""
     site.put("/a", OLD)
