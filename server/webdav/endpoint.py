@@ -198,14 +198,22 @@ class DavEndpoint:
     async def _refuse(
         self, exchange: Exchange, status: int, text: str, headers: list[tuple[str, str]] | None = None
     ) -> None:
-        """Answer a refusal; a small body is read first, so that the client can use the connection again."""
+        """Answer a refusal."""
+        closing = await self._leftover(exchange)
+        head = exchange.scope["method"] == "HEAD"
+        await send_text(exchange.send, status, "" if head else text, [*(headers or []), *closing])
+
+    async def _leftover(self, exchange: Exchange) -> list[tuple[str, str]]:
+        """Read an unwanted small body, so that the connection can go on; else give the header that ends it.
+
+        The server closes a connection whose body was not read, and a client that was not told loses its next request.
+        """
         small = exchange.declared is not None and exchange.declared <= MAX_DRAINED
         if small and not exchange.body.finished and exchange.header(b"expect") is None:
             with contextlib.suppress(BodyIncomplete, BodyStalled, TimeoutError):
                 async with asyncio.timeout(DRAIN_S):
                     await exchange.body.whole(MAX_DRAINED)
-        head = exchange.scope["method"] == "HEAD"
-        await send_text(exchange.send, status, "" if head else text, headers or [])
+        return [] if exchange.body.finished else [("Connection", "close")]
 
     async def _body_failed(self, exchange: Exchange, error: BodyError) -> None:
         match error:
@@ -219,9 +227,10 @@ class DavEndpoint:
                 await send_text(exchange.send, 400, "The body is not as long as announced.", [("Connection", "close")])
 
     async def _failed(self, exchange: Exchange, environ: Environ, error: Exception) -> None:
+        closing = await self._leftover(exchange)
         answered: list[tuple[str, list[tuple[str, str]]]] = []
         pages = error_page(dav_error(error), environ["REQUEST_METHOD"], lambda *given: answered.append(given))
         page = b"".join(pages)
         status, headers = answered[0]
-        await send_start(exchange.send, int(status.split(" ", 1)[0]), headers)
+        await send_start(exchange.send, int(status.split(" ", 1)[0]), [*headers, *closing])
         await exchange.send({"type": "http.response.body", "body": page, "more_body": False})
