@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +11,20 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("config", "storage", "auth_backends", "server")
 
 
+@functools.cache
 def modules() -> dict[str, Path]:
     """Give every shipped module's dotted name and its file."""
     files = (file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py")))
     return {_dotted(file): file for file in files}
 
 
-def imports(file: Path) -> Iterator[str]:
+@functools.cache
+def imports(file: Path) -> tuple[str, ...]:
     """Give the dotted name of everything that a file imports, wherever in the file."""
+    return tuple(_imports(file))
+
+
+def _imports(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         match node:
             case ast.Import(names=names):

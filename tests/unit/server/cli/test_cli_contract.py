@@ -20,6 +20,7 @@ def run(data: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedPro
     return subprocess.run([QUAYMASTER, *arguments], env=env, input=stdin, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.system
 def test_the_commands_work_from_the_shell(tmp_path: Path) -> None:
     """A user, a key, an API key, an explanation: JSON on standard output and exit code 0."""
     data = tmp_path / "data"
@@ -34,6 +35,7 @@ def test_the_commands_work_from_the_shell(tmp_path: Path) -> None:
     assert json.loads(run(data, "session", "list", "--json").stdout) == []
 
 
+@pytest.mark.system
 def test_errors_leave_the_shell_with_their_codes(tmp_path: Path) -> None:
     """1 for what cannot be done, 2 for wrong usage; never a traceback."""
     unknown = run(tmp_path / "data", "user", "show", "nobody")
@@ -45,6 +47,7 @@ def test_errors_leave_the_shell_with_their_codes(tmp_path: Path) -> None:
     assert (unknown.stdout, usage.stdout, wrong.stdout) == ("", "", "")
 
 
+@pytest.mark.system
 def test_a_data_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     """A place where nobody can make a folder: what, why and what to do, and no traceback."""
     (tmp_path / "file").touch()
@@ -56,6 +59,7 @@ def test_a_data_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     assert "Traceback" not in said.stderr
 
 
+@pytest.mark.system
 def test_a_command_that_makes_a_data_folder_says_so(tmp_path: Path) -> None:
     """Whoever works in the wrong folder must not be told only that there are no users."""
     first, second = (run(tmp_path / "data", "user", "list", "--json") for _ in range(2))
@@ -72,6 +76,7 @@ def test_every_list_is_a_json_array(cli: Cli, noun: str) -> None:
     assert cli.run(noun, "list").out == ""
 
 
+@pytest.mark.system
 def test_following_the_audit_trail(tmp_path: Path) -> None:
     """``--follow`` prints what is there, then each new event as it comes: one JSON object on each line."""
     data = tmp_path / "data"
