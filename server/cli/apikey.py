@@ -19,7 +19,18 @@ app = typer.Typer(no_args_is_help=True, help="API keys, used in the place of a p
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Login name.")]
 
-COLUMNS = ("id", "user", "title", "protocols", "paths", "read_only", "expires_at", "last_used_at", "revoked_at")
+COLUMNS = (
+    "id",
+    "user",
+    "title",
+    "protocols",
+    "paths",
+    "networks",
+    "read_only",
+    "expires_at",
+    "last_used_at",
+    "revoked_at",
+)
 
 
 @app.command()

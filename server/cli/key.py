@@ -25,7 +25,18 @@ Expires = Annotated[str | None, typer.Option("--expires", metavar="WHEN", help=v
 Networks = Annotated[list[str] | None, typer.Option("--networks", metavar="LIST", help=values.NETWORKS_HELP)]
 ReadOnly = Annotated[bool, typer.Option("--read-only", help="Sessions of this key change nothing.")]
 
-COLUMNS = ("id", "user", "algorithm", "fingerprint", "title", "read_only", "expires_at", "last_used_at", "revoked_at")
+COLUMNS = (
+    "id",
+    "user",
+    "algorithm",
+    "fingerprint",
+    "title",
+    "networks",
+    "read_only",
+    "expires_at",
+    "last_used_at",
+    "revoked_at",
+)
 
 
 @app.command()

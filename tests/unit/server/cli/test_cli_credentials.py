@@ -165,3 +165,20 @@ def test_apikey_revoke(otto: Cli) -> None:
     assert otto.ok("apikey", "revoke", issued["id"])["revoked_at"] is not None
     assert otto.run("apikey", "revoke", "nothing").code == 1
     assert "no path" in otto.run("apikey", "issue", "otto", "--paths=/a\x01").err
+
+
+def test_tables_for_people_show_every_limit_of_a_key(otto: Cli, public_key: Path) -> None:
+    """Networks and expiry too: whoever asks why a key is refused looks here first."""
+    limits = ("--networks=192.0.2.0/24", "--read-only", "--expires=2999-12-30")
+    otto.ok("key", "add", "otto", str(public_key), *limits)
+    otto.ok("apikey", "issue", "otto", "--protocols=webdav", "--paths=/in", *limits)
+
+    keys, apikeys = otto.run("key", "list").out, otto.run("apikey", "list").out
+
+    for table in (keys, apikeys):
+        assert "192.0.2.0/24" in table
+        assert "2999-12-31T00:00:00Z" in table
+        assert "yes" in table
+    assert "SHA256:" in keys
+    assert "webdav" in apikeys
+    assert "/in" in apikeys
