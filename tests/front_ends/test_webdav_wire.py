@@ -263,6 +263,26 @@ def test_locks_hold_across_workers(wire: Wire) -> None:
     assert wire.ask("UNLOCK", "/dav/x", {"Lock-Token": token}).status == 204
 
 
+def test_dead_properties_hold_across_workers(wire: Wire) -> None:
+    """What a request on one worker set, changed or removed is what every later request finds, on either."""
+
+    def patch(change: str) -> int:
+        body = f'<D:propertyupdate xmlns:D="DAV:" xmlns:x="urn:x">{change}</D:propertyupdate>'
+        return wire.ask("PROPPATCH", "/dav/x", body=body.encode()).status
+
+    def found() -> set[bool]:
+        answers = [wire.ask("PROPFIND", "/dav/x", {"Depth": "0"}) for _ in range(10)]
+        return {b">red<" in answer.body for answer in answers}
+
+    wire.ask("PUT", "/dav/x", body=b"1")
+    assert patch("<D:set><D:prop><x:color>red</x:color></D:prop></D:set>") == 207
+    assert found() == {True}
+    assert wire.ask("PUT", "/dav/x", body=b"2").status == 204
+    assert found() == {True}
+    assert patch("<D:remove><D:prop><x:color/></D:prop></D:remove>") == 207
+    assert found() == {False}
+
+
 def test_many_requests_are_one_session_per_worker(wire: Wire) -> None:
     """The registry shows clients, not requests."""
     for _ in range(20):

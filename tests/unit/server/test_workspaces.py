@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from storage.database.changes import AddMember, CreateFolder, CreateGroup, Creat
 from storage.database.records import Method, Owner, User
 from storage.database.store import Store
 from storage.files.api import WriteMode
-from storage.files.errors import NotFound, PermissionDenied, QuotaExceeded
+from storage.files.errors import NotFound, PermissionDenied, QuotaExceeded, TooManyOpen, Unsupported
 from storage.files.events import FileEvent
 from storage.files.path import VirtualPath
 from storage.files.permissions import ALL_RIGHTS, PRESETS, READ_ONLY
@@ -156,3 +157,51 @@ def test_sweeping_reaches_homes_and_folders(
     (tmp_path / "data" / "files" / "home" / "link").symlink_to(tmp_path)
 
     assert len(list(workspaces.filesystems())) == 2
+
+
+def test_links_are_off_unless_the_site_allows_them(sqlite_store: Store, ada: User, tmp_path: Path) -> None:
+    """``files.allow_symlinks`` and ``files.allow_hard_links`` reach the session's tree, each for itself."""
+    file, link = VirtualPath.parse("/file"), VirtualPath.parse("/link")
+
+    def tree(site: str, **files: bool) -> Workspace:
+        settings = Settings.model_validate({"data": tmp_path / site, "files": files})
+        workspace = opened(Workspaces(sqlite_store, settings), ada)
+        write(workspace, "/file", b"x")
+        return workspace
+
+    symbolic, hard, neither = tree("a", allow_symlinks=True), tree("b", allow_hard_links=True), tree("c")
+    symbolic.symlink("file", link)
+    hard.hard_link(file, link)
+
+    for workspace in (hard, neither):
+        with pytest.raises(Unsupported):
+            workspace.symlink("file", VirtualPath.parse("/other"))
+    for workspace in (symbolic, neither):
+        with pytest.raises(Unsupported):
+            workspace.hard_link(file, VirtualPath.parse("/other"))
+    assert (symbolic.stat(link).size, hard.stat(link).size) == (1, 1)
+
+
+def test_durability_reaches_the_disk(
+    sqlite_store: Store, ada: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``files.durability = strict`` syncs an upload and its directory before the commit ends; ``fast`` nothing."""
+    synced: dict[str, list[int]] = {"fast": [], "strict": []}
+    for durability, calls in synced.items():
+        settings = Settings.model_validate({"data": tmp_path / durability, "files": {"durability": durability}})
+        workspace = opened(Workspaces(sqlite_store, settings), ada)
+        monkeypatch.setattr(os, "fsync", calls.append)
+        write(workspace, "/file", b"x")
+
+    assert {durability: len(calls) for durability, calls in synced.items()} == {"fast": 0, "strict": 2}
+
+
+def test_open_files_are_limited_as_the_site_says(sqlite_store: Store, ada: User, tmp_path: Path) -> None:
+    """``files.max_open_files`` counts what one session has open."""
+    settings = Settings.model_validate({"data": tmp_path / "data", "files": {"max_open_files": 1}})
+    workspace = opened(Workspaces(sqlite_store, settings), ada)
+    write(workspace, "/file", b"x")
+    path = VirtualPath.parse("/file")
+
+    with workspace.open_reader(path), pytest.raises(TooManyOpen):
+        workspace.open_reader(path)
