@@ -16,6 +16,7 @@ from storage.files.path import MAX_NAME_BYTES
 # Files have no owner and no mode of their own here: rights come from grants. Clients want numbers.
 DIRECTORY_MODE: Final = modes.S_IFDIR | 0o755
 FILE_MODE: Final = modes.S_IFREG | 0o644
+LINK_MODE: Final = modes.S_IFLNK | 0o777
 OWNER: Final = 0
 
 _SECOND: Final = 1_000_000_000
@@ -52,6 +53,16 @@ def to_attrs(stat: Stat) -> SFTPAttrs:
     )
 
 
+def to_link_attrs(stat: Stat, text: str) -> SFTPAttrs:
+    """Give the attributes of a symbolic link itself; ``stat`` is of what it leads to, and so are its times."""
+    attrs = to_attrs(stat)
+    attrs.type = constants.FILEXFER_TYPE_SYMLINK
+    attrs.permissions = LINK_MODE
+    attrs.size = len(text.encode())
+    attrs.nlink = 1
+    return attrs
+
+
 def to_changes(attrs: SFTPAttrs) -> Changes:
     """Read a SETSTAT. Owner, group and mode are ignored, with success, as clients set them unasked."""
     return Changes(
@@ -61,9 +72,9 @@ def to_changes(attrs: SFTPAttrs) -> Changes:
     )
 
 
-def to_name(entry: Entry, owner: str, now: float) -> SFTPName:
-    """Give one line of a listing."""
-    attrs = to_attrs(entry.stat)
+def to_name(entry: Entry, owner: str, now: float, *, link_text: str | None = None) -> SFTPName:
+    """Give one line of a listing; ``link_text`` if the entry is to be shown as the link that it is."""
+    attrs = to_attrs(entry.stat) if link_text is None else to_link_attrs(entry.stat, link_text)
     filename = entry.name.encode()
     name = SFTPName(filename, attrs=attrs)
     name.longname = longname(attrs, filename, owner, now)

@@ -17,7 +17,7 @@ from asyncssh import SSHServerChannel, constants
 from asyncssh.sftp import SFTPAttrs, SFTPName, SFTPVFSAttrs
 
 from server.runtime.bridge import Bridge
-from server.sftp.attributes import longname, to_attrs, to_changes, to_name, to_vfs_attrs
+from server.sftp.attributes import longname, to_attrs, to_changes, to_link_attrs, to_name, to_vfs_attrs
 from server.sftp.errors import sftp_error
 from server.sftp.handles import FileHandle, OpenFiles, checked_size
 from server.sftp.limits import LISTING_BATCH, MAX_READ
@@ -34,6 +34,8 @@ class Listing:
     """
 
     def __init__(self, workspace: Workspace, path: VirtualPath, owner: str) -> None:
+        self._workspace = workspace
+        self._path = path
         self._owner = owner
         here = workspace.stat(path)
         if not here.is_directory:
@@ -56,7 +58,8 @@ class Listing:
         return [self._name(entry) for entry in islice(self._entries, LISTING_BATCH)]
 
     def _name(self, entry: Entry) -> SFTPName:
-        return to_name(entry, self._owner, time.time())
+        text = self._workspace.link_text(self._path.child(entry.name)) if entry.link else None
+        return to_name(entry, self._owner, time.time(), link_text=text)
 
 
 class WorkspaceServer(asyncssh.SFTPServer):
@@ -132,8 +135,15 @@ class WorkspaceServer(asyncssh.SFTPServer):
         return to_attrs(await self._bridge.io(self._workspace.stat, VirtualPath.parse(path)))
 
     async def lstat(self, path: bytes) -> SFTPAttrs:
-        """As ``stat``: links are shown as what they lead to, or not at all."""
-        return await self.stat(path)
+        """As ``stat``; where the site allows symbolic links, about the link itself, so that nobody walks into it.
+
+        Links that lead out or nowhere are not there.
+        """
+        return await self._bridge.io(self._link_attrs, VirtualPath.parse(path))
+
+    def _link_attrs(self, path: VirtualPath) -> SFTPAttrs:
+        stat, text = self._workspace.stat(path), self._workspace.link_text(path)
+        return to_attrs(stat) if text is None else to_link_attrs(stat, text)
 
     async def setstat(self, path: bytes, attrs: SFTPAttrs) -> None:
         """Change size and times by path; owner and mode are ignored, but the place must be there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from storage.files.access import Access
 from storage.files.api import Capability, Linker
-from storage.files.errors import CrossesMounts, PermissionDenied, Unsupported
+from storage.files.errors import CrossesMounts, InvalidPath, NotFound, PermissionDenied, Unsupported
 from storage.files.events import EventKind
 from storage.files.mounts import Mount
 from storage.files.path import VirtualPath
@@ -30,6 +30,20 @@ def read_link(state: SessionState, path: VirtualPath, *, allowed: bool) -> str:
     if Capability.SYMLINK not in mount.filesystem.capabilities or not isinstance(mount.filesystem, Linker):
         raise Unsupported("this backend has no links")
     return mount.filesystem.read_link(inner)
+
+
+def link_text(state: SessionState, path: VirtualPath, *, allowed: bool) -> str | None:
+    """Give the text of the link at ``path``; None for anything else and for what the session may not see."""
+    access = state.live()
+    if not allowed or access.synthetic(path) or access.table.is_mount_point(path) or state.uploads.at(path) is not None:
+        return None
+    mount, inner = access.locate(path)
+    if not mount.filesystem.is_link(inner):
+        return None
+    try:
+        return read_link(state, path, allowed=allowed)
+    except (NotFound, PermissionDenied, Unsupported, InvalidPath):  # InvalidPath: a file has the name by now
+        return None
 
 
 def hard_link(state: SessionState, source: VirtualPath, path: VirtualPath, *, allowed: bool) -> None:

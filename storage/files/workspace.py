@@ -308,6 +308,10 @@ class Workspace:
         """Give the text of a symbolic link; Unsupported unless the site allows links."""
         return links.read_link(self._state, path, allowed=self._allow_symlinks)
 
+    def link_text(self, path: VirtualPath) -> str | None:
+        """Give the text of what is a symbolic link, else None; where links are off they are what they lead to."""
+        return links.link_text(self._state, path, allowed=self._allow_symlinks)
+
     def hard_link(self, source: VirtualPath, path: VirtualPath) -> None:
         """Give a file a further name in the same mount; Unsupported unless the site allows it."""
         links.hard_link(self._state, source, path, allowed=self._allow_hard_links)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,3 +180,47 @@ def test_lsetstat_sets_times(site: SftpSite, home: Path) -> None:
 
     assert ask(site, b"lsetstat@openssh.com", string(b"/a") + times) == OK
     assert (home / "a").stat().st_mtime == 1_500_000_000
+
+
+def test_links_are_shown_as_links_where_they_are_allowed(linking: SftpSite, home: Path) -> None:
+    """A client that removes a tree must not walk through a link and empty what it leads to."""
+    (home / "real").mkdir()
+    (home / "real" / "file").write_text("content")
+    with linking.paramiko() as client:
+        client.symlink("real", "/link")
+        about, followed = client.lstat("/link"), client.stat("/link")
+        (listed,) = (entry for entry in client.listdir_attr("/") if entry.filename == "link")
+        inside = client.listdir("/link")
+
+    assert (stat.S_IFMT(about.st_mode or 0), about.st_size) == (stat.S_IFLNK, len("real"))
+    assert (stat.S_IFMT(listed.st_mode or 0), listed.st_size) == (stat.S_IFLNK, len("real"))
+    assert listed.longname.startswith("l")
+    assert stat.S_ISDIR(followed.st_mode or 0)
+    assert inside == ["file"]
+
+
+def test_links_are_what_they_lead_to_where_they_are_not_allowed(site: SftpSite, home: Path) -> None:
+    """What an administrator linked inside a root looks like a plain directory; what leads out is not there."""
+    (home / "real").mkdir()
+    (home / "link").symlink_to("real")
+    (home / "out").symlink_to("/etc")
+    with site.paramiko() as client:
+        about = client.lstat("/link")
+        listed = {entry.filename: entry.st_mode or 0 for entry in client.listdir_attr("/")}
+        with pytest.raises(FileNotFoundError):
+            client.lstat("/out")
+
+    assert stat.S_ISDIR(about.st_mode or 0)
+    assert {name: stat.S_ISDIR(mode) for name, mode in listed.items()} == {"link": True, "real": True}
+
+
+@pytest.mark.parametrize("target", ["/etc", "gone"])
+def test_links_that_lead_out_or_nowhere_are_not_there(linking: SftpSite, home: Path, target: str) -> None:
+    """Also where links are allowed: their text is the business of nobody outside the machine."""
+    (home / "link").symlink_to(target)
+    with linking.paramiko() as client:
+        for ask_for in (client.lstat, client.readlink):
+            with pytest.raises(FileNotFoundError):
+                ask_for("/link")
+
+        assert client.listdir("/") == []
