@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -287,4 +288,8 @@ def _open_live(spot: Spot) -> int:
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     if spot.facts is None:
         return os.open(spot.name, flags | os.O_CREAT | os.O_EXCL, _NEW_FILE_MODE, dir_fd=spot.parent)
-    return os.open(spot.name, flags, dir_fd=spot.parent)
+    fd = os.open(spot.name, flags, dir_fd=spot.parent)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):  # it took the name since the spot was looked at
+        os.close(fd)
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    return fd
