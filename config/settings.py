@@ -224,7 +224,8 @@ class FilesSettings(Section):
     max_open_files: Annotated[int, Field(ge=1, le=100000)] = 256
     """Files that one session may have open."""
     allow_symlinks: bool = False
-    """Whether clients may create symbolic links (only ever inside their own mount)."""
+    """Whether clients may create symbolic links (only ever inside their own mount). SFTP then shows links as links;
+    where this is off, and on FTPS and WebDAV, a link looks like what it leads to."""
     allow_hard_links: bool = False
     """Whether clients may create hard links (only ever inside their own mount)."""
 
