@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from server.http.listener import Message, Receive
 
+DISCARDED_BLOCK = 1 << 16
+
 
 class BodyError(Exception):
     """The body did not come in whole."""
@@ -90,6 +92,11 @@ class Body:
         if len(data) > limit:
             raise BodyTooLarge
         return data
+
+    async def discard(self) -> None:
+        """Read the rest of the body and keep none of it. Raises as :meth:`block`."""
+        while await self.block(DISCARDED_BLOCK):
+            pass
 
     async def gone(self) -> None:
         """Return once the client has left; only after the whole body was received."""

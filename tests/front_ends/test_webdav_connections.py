@@ -43,7 +43,7 @@ def test_a_refused_large_upload_says_that_the_connection_ends(
 ) -> None:
     """What nobody reads cannot be followed by another request, and the client hears that."""
     with RawHttps(server.http_port, server.certificate) as client:
-        client.begin("PUT", "/dav/absent/file", auth | extra | {"Content-Length": "1000000"})
+        client.begin("PUT", "/dav/absent/file", auth | extra | {"Content-Length": "100000000"})
         answer = client.answer()
 
         assert answer.status == 409

@@ -35,12 +35,18 @@ def test_of_uploads_that_name_one_version_one_succeeds(server: QuaymasterServer)
 
             def rival(client: RawHttps, tag: str = tag, together: threading.Barrier = together) -> int:
                 body = b"x" * 200_000
-                client.begin("PUT", "/dav/f", auth | {"If-Match": tag, "Content-Length": str(len(body))})
-                client.send(body[:-1])
-                together.wait(10.0)
+                try:
+                    client.begin("PUT", "/dav/f", auth | {"If-Match": tag, "Content-Length": str(len(body))})
+                    client.send(body[:-1])
+                except OSError:
+                    together.abort()  # the others need not wait for one who cannot come
+                    raise
+                together.wait(60.0)
                 client.send(body[-1:])
                 return client.answer().status
 
-            outcomes.append(sorted(pool.map(rival, clients)))
+            rivals = [pool.submit(rival, client) for client in clients]
+            assert "".join(f"{error!r} " for one in rivals if (error := one.exception()) is not None) == ""
+            outcomes.append(sorted(one.result() for one in rivals))
 
     assert outcomes == [[204, 412, 412, 412]] * ROUNDS
