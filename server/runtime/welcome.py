@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shlex
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ def examples(settings: Settings, place: Place, password: str) -> list[tuple[str,
             ("scp", f"scp -P {place.sftp} {trust} FILE {there}"),
             ("sshfs", f"sshfs -p {place.sftp} {trust_anywhere} {there} FOLDER"),
             ("rclone, sftp", f'rclone lsf ":sftp,host={host},port={place.sftp},user={SSO},shell_type=none,{options}:"'),
+            ("paramiko", _paramiko(place, password)),
         ]
     if settings.ftps.enabled:
         explicit = shlex.quote(f"ftp://{place.host}:{place.ftps}/")
@@ -119,6 +121,7 @@ def examples(settings: Settings, place: Place, password: str) -> list[tuple[str,
             ("curl, implicit", f"curl --cacert {authority} -u {LOCAL} {implicit}"),
             ("lftp", f"lftp -e {tls} -u {LOCAL} {shlex.quote(f'ftp://{place.host}:{place.ftps}')}"),
             ("rclone, FTPS", f'rclone lsf --ca-cert {authority} "{remote}"'),
+            ("ftplib", _ftplib(place, password)),
         ]
     if settings.http.enabled:
         dav = f"https://{place.host}:{place.https}/dav/"
@@ -131,6 +134,38 @@ def examples(settings: Settings, place: Place, password: str) -> list[tuple[str,
             ("cadaver", f"cadaver {dav}    # answer y to trust the certificate"),
         ]
     return rows
+
+
+def _paramiko(place: Place, password: str) -> str:
+    host, user, secret, known = (json.dumps(text) for text in (_bare(place), LOCAL, password, place.known_hosts))
+    return _python(
+        "import paramiko",
+        "client = paramiko.SSHClient()",
+        f"client.load_host_keys({known})",
+        f"client.connect({host}, {place.sftp}, {user}, {secret}, look_for_keys=False, allow_agent=False)",
+        "print(client.open_sftp().listdir())",
+    )
+
+
+def _ftplib(place: Place, password: str) -> str:
+    host, user, secret, file = (json.dumps(text) for text in (_bare(place), LOCAL, password, place.certificate))
+    return _python(
+        "import ftplib, ssl",
+        f"client = ftplib.FTP_TLS(context=ssl.create_default_context(cafile={file}))",
+        f"client.connect({host}, {place.ftps})",
+        f"client.login({user}, {secret})",
+        "client.prot_p()",
+        "print(client.nlst())",
+    )
+
+
+def _bare(place: Place) -> str:
+    return place.host.strip("[]")
+
+
+def _python(*statements: str) -> str:
+    """Give a program as one command. Its strings are in JSON's form, which is Python's too and has no single quote."""
+    return f"python3 -c {shlex.quote('; '.join(statements))}"
 
 
 def _ssh_file(option: str, path: str) -> str:

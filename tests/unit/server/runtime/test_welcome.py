@@ -41,7 +41,9 @@ def test_without_users_the_first_admin_is_explained() -> None:
     assert users_text(Report(1, (), (), ()), demo=False) == ""
 
 
-@pytest.mark.parametrize("client", ["sftp", "scp", "sshfs", "rclone", "curl", "lftp", "davfs", "cadaver"])
+@pytest.mark.parametrize(
+    "client", ["sftp", "scp", "sshfs", "rclone", "curl", "lftp", "davfs", "cadaver", "paramiko", "ftplib"]
+)
 def test_the_demo_prints_an_example_for_each_client(client: str) -> None:
     """Every client of the README has a line to copy, with the ports that are in use."""
     text = ready_text(Settings(data=Path("/somewhere/data")), FRESH, demo=True)
