@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 import typer
 
+from config.errors import ConfigError
 from config.fields import leaves
 from config.loading import DEFAULT_SOURCE, load
 from config.reference import render
@@ -19,7 +21,13 @@ app = typer.Typer(no_args_is_help=True, help="Check, show and document the setti
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Read all settings and report every mistake; exit code 1 if there is one."""
     with reporting():
-        loaded = load(config)
+        try:
+            loaded = load(config)
+        except ConfigError as error:
+            if not as_json:
+                raise
+            emit_json({"ok": False, "mistakes": [asdict(problem) for problem in error.problems]})
+            raise typer.Exit(1) from None
         if as_json:
             emit_json({"ok": True, "given": len(loaded.sources)})
         else:

@@ -16,15 +16,22 @@ def test_check_says_that_all_is_good(cli: Cli) -> None:
 
 
 def test_check_tells_every_mistake(cli: Cli, tmp_path: Path) -> None:
-    """Exit code 1, one line for each mistake on standard error, nothing on standard output."""
+    """Exit code 1, and one line for each mistake on standard error; or all of them as JSON on standard output."""
     file = tmp_path / "q.toml"
     file.write_text("[sftp]\nprot = 1\n")
+    words = ("config", "check", "--config", str(file))
 
-    said = cli.run("config", "check", "--config", str(file), "--json", env={"QUAYMASTER_WORKERS": "0"})
+    said = cli.run(*words, env={"QUAYMASTER_WORKERS": "0"})
+    scripted = cli.run(*words, "--json", env={"QUAYMASTER_WORKERS": "0"})
 
     assert (said.code, said.out) == (1, "")
     assert f"{file}:2: sftp.prot: unknown key." in said.err
     assert "environment variable QUAYMASTER_WORKERS: workers = '0'" in said.err
+    assert (scripted.code, scripted.data["ok"], scripted.err) == (1, False, "")
+    assert [(one["key"], one["nearest"]) for one in scripted.data["mistakes"]] == [
+        ("sftp.prot", "sftp.port"),
+        ("workers", None),
+    ]
 
 
 def test_show_prints_value_and_source_of_every_setting(cli: Cli) -> None:
