@@ -57,6 +57,7 @@ def run(
         input=text,
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=LIMIT_S,
         check=False,
         cwd=cwd,
