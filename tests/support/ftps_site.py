@@ -213,8 +213,14 @@ class FtpsSite:
         environment = {**os.environ, "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
         return subprocess.run(
             command,
-            capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False, env=environment, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
 
     def curl(self, *arguments: str, implicit: bool = False) -> subprocess.CompletedProcess[str]:
         """Run curl; ``{url}`` in an argument becomes the server's address."""
