@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
@@ -11,16 +10,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from config.ldap import PROVIDER_NAME, LdapProvider
 from config.secrets import MaskedUrl, masked_url
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A part of the tree: immutable, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from config.sections import FilePath, Port, Seconds, Section
 
 
 class PortRange(BaseModel):
@@ -65,11 +57,11 @@ def _ipv4_address(text: str) -> str:
     return text
 
 
-def _nameable(path: Path) -> Path:
-    if b"\0" in os.fsencode(path):  # raises ValueError for letters that the file system's encoding lacks
-        message = "it holds a NUL character"
+def _provider_name(text: str) -> str:
+    if not PROVIDER_NAME.fullmatch(text):
+        message = f"a provider's name is a small letter, then small letters, digits and -, at most 32; not {text!r}"
         raise ValueError(message)
-    return path
+    return text
 
 
 def _known_database(url: str) -> str:
@@ -81,7 +73,7 @@ def _known_database(url: str) -> str:
 
 Address = Annotated[str, AfterValidator(_address)]
 Ipv4 = Annotated[str, AfterValidator(_ipv4_address)]
-FilePath = Annotated[Path, AfterValidator(_nameable)]
+ProviderName = Annotated[str, AfterValidator(_provider_name)]
 DatabaseUrl = Annotated[str, AfterValidator(_known_database), MaskedUrl()]
 
 
@@ -210,6 +202,9 @@ class AuthSettings(Section):
     """How long a WebDAV sign-in is remembered, so that not every request is checked anew. 0 switches it off."""
     password_without_totp: bool = False
     """Whether users with TOTP enrolled may use their password alone on SFTP, FTPS and WebDAV."""
+    refusal_floor_s: Annotated[float, Field(ge=0, le=5)] = 0.3
+    """Where a directory is configured, no password is refused sooner than this, so that the time does not tell
+    who is known to the directory. 0 switches it off."""
 
 
 class FilesSettings(Section):
@@ -250,6 +245,9 @@ class Settings(Section):
     """Worker processes per front end."""
     drain_s: Seconds = 30.0
     """Grace that running transfers get after SIGTERM before they are aborted."""
+    site_key: FilePath | None = None
+    """File with the key under which secrets in the database are encrypted. Machines on one database need the same
+    file; without it these secrets are lost. Default: ``keys/site.key`` in the data folder, made when it is needed."""
     sftp: SftpSettings = SftpSettings()
     ftps: FtpsSettings = FtpsSettings()
     http: HttpSettings = HttpSettings()
@@ -258,6 +256,8 @@ class Settings(Section):
     auth: AuthSettings = AuthSettings()
     files: FilesSettings = FilesSettings()
     log: LogSettings = LogSettings()
+    ldap: dict[ProviderName, LdapProvider] = Field(default_factory=dict)
+    """The directories, by the name under which users belong to them."""
 
     @model_validator(mode="after")
     def _distinct_ports(self) -> Self:
@@ -287,6 +287,11 @@ class Settings(Section):
     def database_url(self) -> str:
         """The database's URL with the default filled in."""
         return self.database.url or f"sqlite:///{(self.data / 'quaymaster.db').absolute()}"
+
+    @property
+    def site_key_file(self) -> Path:
+        """The site key's file with the default filled in."""
+        return (self.site_key or self.data / "keys" / "site.key").absolute()
 
     @property
     def homes(self) -> Path:

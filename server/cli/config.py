@@ -8,7 +8,7 @@ from dataclasses import asdict
 import typer
 
 from config.errors import ConfigError
-from config.fields import leaves
+from config.fields import leaves_of
 from config.loading import DEFAULT_SOURCE, load
 from config.reference import render
 from server.cli.context import ConfigOption, JsonOption
@@ -31,12 +31,16 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         if as_json:
             emit_json({"ok": True, "given": len(loaded.sources)})
         else:
-            note(f"The configuration is good: {len(loaded.sources)} of {len(leaves())} settings are given.")
+            count = len(leaves_of(loaded.settings))
+            note(f"The configuration is good: {len(loaded.sources)} of {count} settings are given.")
 
 
 @app.command()
 def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print every setting with its value and where the value came from; secrets are masked."""
+    """Print every setting with its value and where the value came from; secrets are masked.
+
+    Providers that are kept in the database are none of these.
+    """
     with reporting():
         loaded = load(config)
         rows = [
@@ -45,7 +49,7 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                 "value": leaf.shown(leaf.value(loaded.settings)),
                 "source": loaded.sources.get(leaf.key, DEFAULT_SOURCE),
             }
-            for leaf in leaves()
+            for leaf in leaves_of(loaded.settings)
         ]
         emit_rows(rows, ("key", "value", "source"), as_json=as_json, empty="")
 

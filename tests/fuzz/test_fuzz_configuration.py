@@ -17,8 +17,11 @@ from config.toml_lines import line_of
 
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other tests share the machine
 
-VARIABLES = st.sampled_from([leaf.variable for leaf in leaves()] + [f"{leaf.variable}_FILE" for leaf in leaves()])
-STRANGE_VARIABLES = st.text("ABCDEFGHIJ_", max_size=12).map("QUAYMASTER_".__add__)
+NAMES = [leaf.variable for leaf in leaves() if leaf.variable]
+VARIABLES = st.sampled_from(NAMES + [f"{name}_FILE" for name in NAMES])
+STRANGE_VARIABLES = st.text("ABCDEFGHIJ_", max_size=12).flatmap(
+    lambda end: st.sampled_from([f"QUAYMASTER_{end}", f"QUAYMASTER_LDAP{end}"])
+)
 ODD_VALUES = st.sampled_from(["file:", "env:", "1-2", "\0"])
 VALUES = st.text(max_size=30) | st.integers().map(str) | st.floats().map(str) | ODD_VALUES
 
@@ -106,3 +109,39 @@ def test_no_password_of_a_url_is_ever_shown(password: str, scheme: str) -> None:
     result = attempt(None, {"QUAYMASTER_DATABASE__URL": url})
 
     assert "hunter2" not in f"{masked_url(url)} {result!r} {result}"
+
+
+WHOLE_PROVIDER = {
+    "hosts": ["dc1.example.org"],
+    "vendor": "active-directory",
+    "base_dn": "dc=example,dc=org",
+    "bind_user": "svc@example.org",
+}
+PROVIDER_KEYS = st.sampled_from([leaf.path[-1] for leaf in leaves() if leaf.named]) | KEYS
+PROVIDER_NAMES = st.sampled_from(["corp", "NAME", "9", "a.b", "[key]"]) | st.text(max_size=4)
+HIDDEN = PASSWORDS | st.just("hunter2" * 200) | PASSWORDS.map(lambda password: [password])
+
+
+@calm
+@given(st.dictionaries(PROVIDER_NAMES, st.dictionaries(PROVIDER_KEYS, TREES, max_size=4), max_size=2), HIDDEN)
+def test_any_provider_is_taken_or_refused_without_its_password(tables: dict[str, dict[str, object]], secret) -> None:
+    """Whatever stands beside the password, no error and no repr shows it; what is taken reaches a worker whole.
+
+    No message contradicts another one: a key that was given is never called missing.
+    """
+    tables = {name: {**WHOLE_PROVIDER, **table, "bind_password": secret} for name, table in tables.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "q.toml"
+        headers = [(f"[ldap.{quoted(name)}]", table) for name, table in tables.items()]
+        lines = [
+            (header, *(f"{quoted(key)} = {toml(value)}" for key, value in table.items())) for header, table in headers
+        ]
+        file.write_text("\n".join(line for table in lines for line in table), "utf-8")
+        result = attempt(file, {})
+
+    assert "hunter2" not in f"{result!r} {result}"
+    if isinstance(result, Settings):
+        assert Settings.model_validate_json(result.model_dump_json()) == result
+    else:
+        assert all(str(file) in problem.source and problem.message for problem in result.problems)
+        assert not any("required, and not given" in problem.message for problem in result.problems)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.fields import leaves
+from config.fields import leaves_of
 from config.loading import load, load_settings
 from config.secrets import SecretRef, SecretUnreadable, masked_url, read_secret_file
 
@@ -72,7 +72,7 @@ def test_an_empty_secret_file_is_refused(tmp_path: Path) -> None:
 def test_a_password_is_never_shown() -> None:
     """Neither the tree's repr, nor its text, nor what ``config show`` prints holds the password."""
     settings = load_settings(None, {"QUAYMASTER_DATABASE__URL": URL})
-    shown = [leaf.shown(leaf.value(settings)) for leaf in leaves()]
+    shown = [leaf.shown(leaf.value(settings)) for leaf in leaves_of(settings)]
 
     assert "hunter2" not in f"{settings!r} {settings} {settings.database!r} {settings.database} {shown}"
     assert "postgresql://quay:***@db.example.org/quay" in shown

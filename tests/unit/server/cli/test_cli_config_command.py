@@ -42,7 +42,7 @@ def test_show_prints_value_and_source_of_every_setting(cli: Cli) -> None:
     table = cli.run("config", "show", env=env)
 
     rows = {row["key"]: row for row in said.data}
-    assert list(rows) == [leaf.key for leaf in leaves()]
+    assert list(rows) == [leaf.key for leaf in leaves() if not leaf.named]
     assert rows["sftp.port"] == {
         "key": "sftp.port",
         "value": 3022,
@@ -51,6 +51,62 @@ def test_show_prints_value_and_source_of_every_setting(cli: Cli) -> None:
     assert rows["ftps.passive_ports"]["value"] == "50000-50199"
     assert rows["database.url"]["value"] == "postgresql://q:***@h/q"
     assert "hunter2" not in said.out + table.out
+
+
+PROVIDERS = """\
+[ldap.corp]
+hosts = ["dc1.example.org", "[::1]:3269"]
+vendor = "active-directory"
+base_dn = "dc=example,dc=org"
+bind_user = "svc@example.org"
+bind_password = "hunter2"
+protocols = ["webdav", "sftp"]
+[ldap.lab]
+hosts = ["ldap.lab.example.org"]
+vendor = "openldap"
+base_dn = "dc=lab"
+bind_user = "cn=svc,dc=lab"
+bind_password = "env:LAB_PASSWORD"
+"""
+
+
+def test_show_lists_the_settings_of_every_provider(cli: Cli, tmp_path: Path) -> None:
+    """Each under the provider's own name; lists are lists, and passwords are masked in both forms."""
+    file = tmp_path / "q.toml"
+    file.write_text(PROVIDERS)
+    words, env = ("config", "show", "--config", str(file)), {"LAB_PASSWORD": "hunter2"}
+
+    said = cli.run(*words, "--json", env=env)
+    table = cli.run(*words, env=env)
+
+    rows = {row["key"]: row for row in said.data}
+    named = [leaf for leaf in leaves() if leaf.named]
+    assert list(rows)[-2 * len(named) :] == [leaf.of(name).key for name in ("corp", "lab") for leaf in named]
+    assert rows["ldap.corp.hosts"] == {
+        "key": "ldap.corp.hosts",
+        "value": ["dc1.example.org", "[::1]:3269"],
+        "source": f"{file}:2",
+    }
+    assert rows["ldap.corp.protocols"]["value"] == ["sftp", "webdav"]
+    assert (rows["ldap.lab.protocols"]["value"], rows["ldap.lab.alias_attributes"]["value"]) == ([], None)
+    assert (rows["ldap.lab.security"]["value"], rows["ldap.lab.security"]["source"]) == ("ldaps", "default")
+    assert (rows["ldap.corp.bind_password"]["value"], rows["ldap.lab.bind_password"]["value"]) == ("***", "***")
+    assert rows["ldap.lab.bind_password"]["source"] == f"{file}:13 (env:LAB_PASSWORD)"
+    assert "hunter2" not in said.out + said.err + table.out + table.err
+    assert "dc1.example.org; [::1]:3269" in table.out
+
+
+def test_check_counts_the_settings_of_every_provider(cli: Cli, tmp_path: Path) -> None:
+    """Those that are given, of those that there are with the tables of the file."""
+    file = tmp_path / "q.toml"
+    file.write_text(PROVIDERS)
+    words, env = ("config", "check", "--config", str(file)), {"LAB_PASSWORD": "x"}
+    named = sum(leaf.named for leaf in leaves())
+
+    said = cli.run(*words, env=env)
+
+    assert f"12 of {len(leaves()) + named} settings are given" in said.err
+    assert cli.run(*words, "--json", env=env).data == {"ok": True, "given": 12}
 
 
 def test_reference_prints_the_document(cli: Cli) -> None:
