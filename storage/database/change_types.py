@@ -108,11 +108,12 @@ class DeleteUser:
 
 @dataclass(frozen=True, slots=True)
 class LinkIdentity:
-    """Link a user to the immutable id of a person at a provider."""
+    """Link a user to the immutable id of a person at a provider; ``hint`` is where the person is there (a DN)."""
 
     user_id: str
     provider: str
     external_id: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,114 @@ class DeleteGrant:
     grant_id: str
 
 
+# Sources ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """What a source (a directory, a SCIM client) says of one person, as a whole.
+
+    Makes the user of ``(provider, external_id)`` if there is none, or changes what the source owns
+    of the present one: name, display name, e-mail, expiry, status, aliases, its own memberships, and
+    a role that it gave itself. ``groups`` are the ids of groups that the source holds the user in;
+    ``aliases`` are canonical. ``role`` None means that the source gives none. ``home``, ``protocols``
+    count for a new user only. A user of another source is a Conflict.
+    """
+
+    provider: str
+    owner: Owner
+    method: Method
+    external_id: str
+    name: str
+    display_name: str = ""
+    email: str = ""
+    expires_at: float | None = None
+    active: bool = True
+    aliases: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    role: Role | None = None
+    hint: str = ""
+    home: str | None = None
+    protocols: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Depart:
+    """The source no longer has the person: the user ends, and can come back with the same external id."""
+
+    provider: str
+    owner: Owner
+    external_id: str
+    delete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptUser:
+    """Hand an existing user to a source: link, method and ownership change; home, keys and grants stay."""
+
+    user_id: str
+    provider: str
+    owner: Owner
+    method: Method
+    external_id: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionGroup:
+    """What a source says of one group: made, or renamed. A group of another source with this name is a Conflict."""
+
+    provider: str
+    owner: Owner
+    external_id: str
+    name: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DepartGroup:
+    """The source no longer has the group: its memberships end; the group stays if others or grants need it."""
+
+    provider: str
+    owner: Owner
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutProvider:
+    """Keep a provider, or replace the kept one of this name. ``secrets`` are sealed, by option."""
+
+    name: str
+    kind: str
+    options: Mapping[str, object]
+    secrets: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteProvider:
+    """Forget a provider; a Conflict while a user belongs to it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MapRole:
+    """Confirm that members of this group at this provider have this role."""
+
+    provider: str
+    external_id: str
+    role: Role
+    group_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnmapRole:
+    """End such a mapping; those who had the role by it lose it with the next run of the sync."""
+
+    provider: str
+    external_id: str
+
+
 UserChange = (
     CreateUser
     | UpdateUser
@@ -263,4 +372,6 @@ UserChange = (
 GroupChange = CreateGroup | DeleteGroup | AddMember | RemoveMember
 CredentialChange = AddSshKey | RevokeSshKey | AddApiKey | RevokeApiKey
 FolderChange = CreateFolder | DeleteFolder | PutGrant | DeleteGrant
-Change = UserChange | GroupChange | CredentialChange | FolderChange
+SourceChange = Provision | Depart | AdoptUser | ProvisionGroup | DepartGroup
+ProviderChange = PutProvider | DeleteProvider | MapRole | UnmapRole
+Change = UserChange | GroupChange | CredentialChange | FolderChange | SourceChange | ProviderChange

@@ -6,8 +6,8 @@ revocation per affected user, write one audit event. All of it or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import assert_never
 
@@ -17,6 +17,8 @@ from storage.database.appliers.credentials import apply_credential_change
 from storage.database.appliers.effect import Effect
 from storage.database.appliers.folders import apply_folder_change
 from storage.database.appliers.groups import apply_group_change
+from storage.database.appliers.providers import apply_provider_change
+from storage.database.appliers.sources import apply_source_change
 from storage.database.appliers.users import apply_user_change
 from storage.database.audit import insert_event
 from storage.database.change_types import (
@@ -24,6 +26,7 @@ from storage.database.change_types import (
     AddApiKey,
     AddMember,
     AddSshKey,
+    AdoptUser,
     Change,
     CreateFolder,
     CreateGroup,
@@ -31,9 +34,16 @@ from storage.database.change_types import (
     DeleteFolder,
     DeleteGrant,
     DeleteGroup,
+    DeleteProvider,
     DeleteUser,
+    Depart,
+    DepartGroup,
     LinkIdentity,
+    MapRole,
+    Provision,
+    ProvisionGroup,
     PutGrant,
+    PutProvider,
     RemoveMember,
     RenameUser,
     RevokeApiKey,
@@ -42,11 +52,13 @@ from storage.database.change_types import (
     SetPassword,
     SetStatus,
     UnlinkIdentity,
+    UnmapRole,
     Unset,
     UpdateUser,
     UserFields,
 )
 from storage.database.engine import AdvisoryLock, Database
+from storage.database.errors import Conflict, InvalidChange, NotFoundInStore
 from storage.database.revocations import insert_revocations
 from storage.database.tables import users
 
@@ -55,6 +67,7 @@ __all__ = [
     "AddApiKey",
     "AddMember",
     "AddSshKey",
+    "AdoptUser",
     "Applied",
     "Change",
     "CreateFolder",
@@ -63,9 +76,16 @@ __all__ = [
     "DeleteFolder",
     "DeleteGrant",
     "DeleteGroup",
+    "DeleteProvider",
     "DeleteUser",
+    "Depart",
+    "DepartGroup",
     "LinkIdentity",
+    "MapRole",
+    "Provision",
+    "ProvisionGroup",
     "PutGrant",
+    "PutProvider",
     "RemoveMember",
     "RenameUser",
     "RevokeApiKey",
@@ -74,10 +94,12 @@ __all__ = [
     "SetPassword",
     "SetStatus",
     "UnlinkIdentity",
+    "UnmapRole",
     "Unset",
     "UpdateUser",
     "UserFields",
     "apply",
+    "apply_each",
 ]
 
 _CHUNK = 500  # databases limit the parameters of one statement
@@ -89,12 +111,13 @@ class Applied:
 
     ``subject_id`` is the id of the row it made or changed (for a membership or identity: the
     user's). ``users`` are the ids of those whose epoch was raised. ``changed`` is False when
-    everything already was so; then no epoch was raised.
+    everything already was so; then no epoch was raised. ``detail`` is what the audit event says.
     """
 
     subject_id: str
     users: tuple[str, ...]
     changed: bool
+    detail: Mapping[str, object] = field(default_factory=dict)
 
 
 def apply(database: Database, change: Change, *, actor: str, now: float) -> Applied:
@@ -102,14 +125,36 @@ def apply(database: Database, change: Change, *, actor: str, now: float) -> Appl
     # The lock orders changes on all nodes: the check for the last break-glass admin holds until the commit,
     # two changes of one user cannot raise the epoch to the same value, and revocations commit in order.
     with database.write(lock=AdvisoryLock.CHANGES) as tx:
-        effect = _perform(tx, change, now)
-        _raise_epochs(tx, effect.users, now)
-        insert_revocations(tx, effect.users, effect.kind, now)
-        insert_event(tx, _event(effect, actor, now))
-    return Applied(effect.subject_id, effect.users, effect.changed)
+        return _applied(tx, change, actor, now)
 
 
-def _perform(tx: Connection, change: Change, now: float) -> Effect:
+def apply_each(
+    database: Database, changes: Iterable[Change], *, actor: str, now: float
+) -> list[Applied | Conflict | InvalidChange | NotFoundInStore]:
+    """Make many changes in one transaction; one that is refused is undone alone, and its answer is the refusal.
+
+    Any other StoreError undoes all of them.
+    """
+    answers: list[Applied | Conflict | InvalidChange | NotFoundInStore] = []
+    with database.write(lock=AdvisoryLock.CHANGES) as tx:
+        for change in changes:
+            try:
+                with tx.begin_nested():
+                    answers.append(_applied(tx, change, actor, now))
+            except (Conflict, InvalidChange, NotFoundInStore) as refusal:
+                answers.append(refusal)
+    return answers
+
+
+def _applied(tx: Connection, change: Change, actor: str, now: float) -> Applied:
+    effect = _perform(tx, change, actor, now)
+    _raise_epochs(tx, effect.users, now)
+    insert_revocations(tx, effect.users, effect.kind, now)
+    insert_event(tx, _event(effect, actor, now))
+    return Applied(effect.subject_id, effect.users, effect.changed, effect.detail)
+
+
+def _perform(tx: Connection, change: Change, actor: str, now: float) -> Effect:
     match change:
         case (
             CreateUser()
@@ -129,6 +174,10 @@ def _perform(tx: Connection, change: Change, now: float) -> Effect:
             return apply_credential_change(tx, change, now)
         case CreateFolder() | DeleteFolder() | PutGrant() | DeleteGrant():
             return apply_folder_change(tx, change, now)
+        case Provision() | Depart() | AdoptUser() | ProvisionGroup() | DepartGroup():
+            return apply_source_change(tx, change, now)
+        case PutProvider() | DeleteProvider() | MapRole() | UnmapRole():
+            return apply_provider_change(tx, change, actor, now)
     assert_never(change)
 
 

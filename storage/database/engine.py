@@ -32,6 +32,7 @@ class AdvisoryLock(IntEnum):
     CHANGES = 7_104_302
     AUDIT = 7_104_303
     DAV = 7_104_304
+    THROTTLE = 7_104_305
 
 
 class Database:

@@ -37,6 +37,15 @@ def canonical_name(text: str) -> str:
     return name
 
 
+def canonical_login(text: str) -> str:
+    r"""Give the one form of what a person may type to sign in: a name, or ``DOMAIN\name`` with both parts canonical.
+
+    Raises InvalidName as :func:`canonical_name` does, for either part.
+    """
+    domain, backslash, name = text.partition("\\")
+    return f"{canonical_name(domain)}\\{canonical_name(name)}" if backslash else canonical_name(text)
+
+
 def checked_home(text: str) -> str:
     """Give the name of a home folder in NFC: one path segment of at most 255 bytes, or raise InvalidName."""
     home = unicodedata.normalize("NFC", text)

@@ -94,12 +94,54 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A link of a user to the immutable id of a person at a provider."""
+    """A link of a user to the immutable id of a person at a provider.
+
+    ``hint`` is where the source last had the person (a DN): a place to look first, never a key.
+    ``active`` is what the source says of the person, and ``role`` the role that it gave, if it did;
+    what counts stands in the user.
+    """
 
     user_id: str
     provider: str
     external_id: str
     linked_at: float = 0.0
+    hint: str = ""
+    active: bool = True
+    role: Role | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupIdentity:
+    """A link of a group to the immutable id of a group at a provider."""
+
+    group_id: str
+    provider: str
+    external_id: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProvider:
+    """A provider that an admin keeps in the database; ``secrets`` are sealed under the site key, by option."""
+
+    name: str
+    kind: str
+    options: dict[str, object]
+    secrets: dict[str, str]
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RoleMapping:
+    """Members of this group at this provider have this role; an admin confirmed it."""
+
+    provider: str
+    external_id: str
+    role: Role
+    group_name: str
+    confirmed_by: str
+    confirmed_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,16 @@ from storage.database.records import (
     Folder,
     Grant,
     Group,
+    Identity,
     Method,
     Owner,
     Revocation,
     Role,
+    RoleMapping,
     SessionRow,
     SshKey,
     Status,
+    StoredProvider,
     User,
 )
 
@@ -51,6 +54,43 @@ def user_of(row: Row[Any]) -> User:
 def group_of(row: Row[Any]) -> Group:
     """Read a row of ``groups``."""
     return Group(id=row.id, name=row.name, managed_by=Owner(row.managed_by), created_at=row.created_at)
+
+
+def identity_of(row: Row[Any]) -> Identity:
+    """Read a row of ``identities``."""
+    return Identity(
+        user_id=row.user_id,
+        provider=row.provider,
+        external_id=row.external_id,
+        linked_at=row.linked_at,
+        hint=row.hint,
+        active=row.active,
+        role=Role(row.role) if row.role else None,
+    )
+
+
+def provider_of(row: Row[Any]) -> StoredProvider:
+    """Read a row of ``providers``."""
+    return StoredProvider(
+        name=row.name,
+        kind=row.kind,
+        options=dict(row.options),
+        secrets=dict(row.secrets),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def role_mapping_of(row: Row[Any]) -> RoleMapping:
+    """Read a row of ``role_mappings``."""
+    return RoleMapping(
+        provider=row.provider,
+        external_id=row.external_id,
+        role=Role(row.role),
+        group_name=row.group_name,
+        confirmed_by=row.confirmed_by,
+        confirmed_at=row.confirmed_at,
+    )
 
 
 def ssh_key_of(row: Row[Any]) -> SshKey:

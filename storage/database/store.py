@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from storage.database.audit import AuditTrail
-from storage.database.changes import Applied, Change, apply
+from storage.database.changes import Applied, Change, apply, apply_each
 from storage.database.credentials import Credentials
 from storage.database.engine import Database
 from storage.database.errors import (
@@ -23,9 +24,12 @@ from storage.database.groups import Groups
 from storage.database.leases import Leases
 from storage.database.locks import LockTable
 from storage.database.properties import PropertyTable
+from storage.database.providers import Providers
 from storage.database.revocations import Revocations
 from storage.database.schema import HEAD, SchemaState, revision_of, state_of
 from storage.database.sessions import SessionTable
+from storage.database.sources import Sources
+from storage.database.sync_log import SyncTable
 from storage.database.throttle import ThrottleTable
 from storage.database.users import Users
 
@@ -67,6 +71,9 @@ class Store:
         self.locks = LockTable(database)
         self.properties = PropertyTable(database)
         self.leases = Leases(database)
+        self.providers = Providers(database)
+        self.sources = Sources(database)
+        self.syncs = SyncTable(database)
 
     def apply(self, change: Change, *, actor: str) -> Applied:
         """Make one change with its epochs, revocations and audit event, or nothing at all.
@@ -79,6 +86,18 @@ class Store:
         if applied.users:
             self.revocations.wake()
         return applied
+
+    def apply_each(
+        self, changes: Iterable[Change], *, actor: str
+    ) -> list[Applied | Conflict | InvalidChange | NotFoundInStore]:
+        """Make many changes in one transaction; a refused one leaves its refusal as the answer and undoes no other.
+
+        Raises StoreUnavailable: cannot tell; none was made, or the answer of the commit was lost.
+        """
+        answers = apply_each(self._database, changes, actor=actor, now=time.time())
+        if any(isinstance(answer, Applied) and answer.users for answer in answers):
+            self.revocations.wake()
+        return answers
 
     def ping(self) -> None:
         """Return when the database answers and has this release's schema; else raise StoreError."""

@@ -27,6 +27,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     text,
+    true,
 )
 
 metadata = MetaData(
@@ -89,7 +90,19 @@ identities = Table(
     Column("provider", Text, nullable=False),
     Column("external_id", Text, nullable=False),
     Column("linked_at", Double, nullable=False),
+    Column("hint", Text, nullable=False, server_default=""),  # where the source last had the person, such as a DN
+    Column("active", Boolean, nullable=False, server_default=true()),  # what the source says, not what counts
+    Column("role", Text, nullable=False, server_default=""),  # the role that the source gave, if it gave one
     UniqueConstraint("provider", "external_id"),
+    Index(None, "user_id"),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("alias", Text, primary_key=True),
+    _of_user(),
+    Column("owner", Text, nullable=False),
     Index(None, "user_id"),
 )
 
@@ -100,6 +113,18 @@ groups = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("managed_by", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+)
+
+group_identities = Table(
+    "group_identities",
+    metadata,
+    Column("group_id", Text, ForeignKey("groups.id", ondelete="CASCADE"), nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("linked_at", Double, nullable=False),
+    PrimaryKeyConstraint("provider", "external_id"),
+    Index(None, "group_id"),
 )
 
 memberships = Table(
@@ -265,6 +290,79 @@ dav_properties = Table(
     Column("name", Text, nullable=False),
     Column("value", Text, nullable=False),
     PrimaryKeyConstraint("tree", "path", "name"),
+)
+
+providers = Table(
+    "providers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("secrets", JSON, nullable=False),  # sealed under the site key, by option
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+role_mappings = Table(
+    "role_mappings",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("external_id", Text, nullable=False),  # of the group at the provider
+    Column("role", Text, nullable=False),
+    Column("group_name", Text, nullable=False),  # as it was when the mapping was confirmed; for people only
+    Column("confirmed_by", Text, nullable=False),
+    Column("confirmed_at", Double, nullable=False),
+    PrimaryKeyConstraint("provider", "external_id"),
+)
+
+sync_states = Table(
+    "sync_states",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("cursor", JSON, nullable=False),
+    Column("full_at", Double, nullable=False),
+    Column("next_at", Double, nullable=False),
+    Column("settings", Text, nullable=False),
+)
+
+sync_runs = Table(
+    "sync_runs",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("counts", JSON, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_sync_runs_provider", "provider", "id"),
+)
+
+sync_items = Table(
+    "sync_items",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("run_id", BigInteger, ForeignKey("sync_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index("ix_sync_items_run_id", "run_id", "id"),
+)
+
+sync_conflicts = Table(
+    "sync_conflicts",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    PrimaryKeyConstraint("provider", "external_id"),
 )
 
 leases = Table(

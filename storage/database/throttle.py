@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select, text
 
-from storage.database.engine import Database
+from storage.database.engine import AdvisoryLock, Database
 from storage.database.tables import throttle_failures
 
 _COUNT = (
@@ -14,6 +16,7 @@ _COUNT = (
     .select_from(throttle_failures)
     .where(throttle_failures.c.key == bindparam("key"), throttle_failures.c.at >= bindparam("since"))
 )
+_ALONE = text("SELECT pg_advisory_xact_lock(:space, hashtext(:key))")
 _COUNTS = (
     select(throttle_failures.c.key, func.count().label("failures"))
     .where(
@@ -22,6 +25,20 @@ _COUNTS = (
     )
     .group_by(throttle_failures.c.key)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A place was taken; ``id`` gives it back."""
+
+    id: int
+
+
+class Full(Enum):
+    """No place: the failures alone fill the limit, or they do together with attempts that are being checked."""
+
+    BY_FAILURES = "failures"
+    BY_PENDING = "pending"
 
 
 class ThrottleTable:
@@ -45,6 +62,32 @@ class ThrottleTable:
         """Count one failure."""
         with self._database.write() as connection:
             connection.execute(insert(throttle_failures), {"key": key, "at": at})
+
+    def take(
+        self, key: str, pending_key: str, *, at: float, since: float, pending_since: float, limit: int
+    ) -> Taken | Full:
+        """Take one of ``limit`` places under a key, in one transaction over all workers and nodes.
+
+        Failures at or after ``since`` and taken places at or after ``pending_since`` fill them.
+        """
+        with self._database.write() as connection:
+            if not self._database.is_sqlite:  # there every write transaction is alone
+                connection.execute(_ALONE, {"space": AdvisoryLock.THROTTLE, "key": key})
+            failures = connection.execute(_COUNT, {"key": key, "since": since}).scalar_one()
+            if failures >= limit:
+                return Full.BY_FAILURES
+            pending = connection.execute(_COUNT, {"key": pending_key, "since": pending_since}).scalar_one()
+            if failures + pending >= limit:
+                return Full.BY_PENDING
+            taken = connection.execute(insert(throttle_failures), {"key": pending_key, "at": at})
+            return Taken(int(taken.inserted_primary_key[0]))  # type: ignore[index]  # an insert of one row has one
+
+    def give_back(self, taken: Taken, failed: Sequence[str] = (), at: float = 0.0) -> None:
+        """Give a place back and, in the same transaction, count one failure under each of these keys."""
+        with self._database.write() as connection:
+            connection.execute(delete(throttle_failures).where(throttle_failures.c.id == taken.id))
+            if failed:
+                connection.execute(insert(throttle_failures), [{"key": key, "at": at} for key in failed])
 
     def clear(self, key: str) -> None:
         """Forget the failures under this key."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import builtins
 
-from sqlalchemy import and_, bindparam, exists, func, or_, select
+from sqlalchemy import and_, bindparam, exists, func, or_, select, union_all
 
 from storage.database.engine import Database
 from storage.database.names import storable
 from storage.database.records import Group, Identity, Method, Status, User
-from storage.database.rows import group_of, user_of
-from storage.database.tables import groups, identities, memberships, reserved_names, users
+from storage.database.rows import group_of, identity_of, user_of
+from storage.database.tables import aliases, groups, identities, memberships, reserved_names, users
 
 _BY_NAME = select(users).where(users.c.name == bindparam("name"))
+_BY_ALIAS = select(users).join(aliases, aliases.c.user_id == users.c.id).where(aliases.c.alias == bindparam("name"))
+_BY_LOGIN = union_all(_BY_NAME, _BY_ALIAS)
 _BY_ID = select(users).where(users.c.id == bindparam("id"))
 _BY_IDENTITY = (
     select(users)
@@ -46,6 +48,14 @@ class Users:
             row = connection.execute(_BY_NAME, {"name": name}).one_or_none()
         return None if row is None else user_of(row)
 
+    def by_login(self, name: str) -> User | None:
+        """Give the user whose name or alias this is, in one look-up, or None; no name is another's alias."""
+        if not storable(name):
+            return None
+        with self._database.read() as connection:
+            row = connection.execute(_BY_LOGIN, {"name": name}).first()
+        return None if row is None else user_of(row)
+
     def by_id(self, id: str) -> User | None:  # noqa: A002 - the column's name
         """Give the user of this id, or None."""
         if not storable(id):
@@ -67,7 +77,20 @@ class Users:
         query = select(identities).where(identities.c.user_id == user_id)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(identities.c.provider, identities.c.external_id)).all()
-        return [Identity(row.user_id, row.provider, row.external_id, row.linked_at) for row in rows]
+        return [identity_of(row) for row in rows]
+
+    def identity(self, user_id: str, provider: str) -> Identity | None:
+        """Give the link of this user to this provider, or None."""
+        query = select(identities).where(identities.c.user_id == user_id, identities.c.provider == provider)
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(identities.c.linked_at.desc())).first()
+        return None if row is None else identity_of(row)
+
+    def aliases_of(self, user_id: str) -> builtins.list[str]:
+        """Give what else this user may type to sign in, in order."""
+        query = select(aliases.c.alias).where(aliases.c.user_id == user_id).order_by(aliases.c.alias)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
 
     def list(
         self, *, group: str | None = None, method: Method | None = None, status: Status | None = None

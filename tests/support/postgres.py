@@ -26,7 +26,13 @@ from storage.database.tables import metadata
 
 START_DEADLINE_S = 30.0
 _PR_SET_PDEATHSIG = 1
-_SEQUENCES = ("revocations_sequence_seq", "throttle_failures_id_seq", "audit_events_id_seq")
+_SEQUENCES = (
+    "revocations_sequence_seq",
+    "throttle_failures_id_seq",
+    "audit_events_id_seq",
+    "sync_runs_id_seq",
+    "sync_items_id_seq",
+)
 _SETTINGS = {
     "listen_addresses": "",  # only the socket in a private directory
     "fsync": "off",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
+from storage.database.appliers.aliases import alias_of_another
 from storage.database.errors import Conflict
 from storage.database.names import MAX_HOME_BYTES, checked_home
 from storage.database.tables import reserved_names, users
@@ -14,6 +15,8 @@ def take_name(tx: Connection, name: str, user_id: str) -> None:
     holder = tx.execute(select(users.c.id).where(users.c.name == name)).scalar_one_or_none()
     if holder not in {None, user_id}:
         raise Conflict(f"The name {name!r} is taken.")
+    if alias_of_another(tx, name, user_id):
+        raise Conflict(f"The name {name!r} is what another user may type to sign in.")
     if _reserved_for_another(tx, "name", name, user_id):
         raise Conflict(f"The name {name!r} was another user's and stays reserved.")
 

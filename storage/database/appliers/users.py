@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import assert_never
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from storage.database.appliers import checks
 from storage.database.appliers.effect import Effect, new_id, user_named
 from storage.database.appliers.reservations import home_of_new_user, release_name, reserve, take_home, take_name
+from storage.database.appliers.user_rows import keep_last_admin, user_row
 from storage.database.change_types import (
     CreateUser,
     DeleteUser,
@@ -80,7 +81,7 @@ def _create(tx: Connection, change: CreateUser, now: float) -> Effect:
         created_at=now,
         updated_at=now,
     )
-    tx.execute(insert(users), _row(user))
+    tx.execute(insert(users), user_row(user))
     if change.password_hash is not None:
         _store_password(tx, user, change.password_hash, now)
     detail: dict[str, object] = {"method": user.method, "managed_by": user.managed_by, "role": user.role}
@@ -95,13 +96,13 @@ def _update(tx: Connection, change: UpdateUser, now: float) -> Effect:
         if not isinstance(value := getattr(change.fields, field.name), Unset)
     }
     new = replace(old, **given)
-    row, before = _row(new), _row(old)
+    row, before = user_row(new), user_row(old)
     changed = {name: row[name] for name in row if row[name] != before[name]}
     if "home" in changed:
         changed["home"] = take_home(tx, new.home, old.id)
         reserve(tx, "home", old.home, old.id, now)
     if changed:
-        _keep_last_admin(tx, old, new)
+        keep_last_admin(tx, old, new)
         tx.execute(update(users).where(users.c.id == old.id).values(**changed))
     affected = (old.id,) if changed else ()
     return Effect("user.updated", old.name, old.id, affected, bool(changed), detail=changed)
@@ -111,10 +112,21 @@ def _set_status(tx: Connection, change: SetStatus) -> Effect:
     user = user_named(tx, change.user_id)
     kind = {Status.ACTIVE: "user.enabled", Status.DISABLED: "user.disabled", Status.DEPROVISIONED: "user.deprovisioned"}
     changed = user.status is not change.status
+    if changed and change.status is Status.ACTIVE:
+        _refuse_ended_by_source(tx, user)
     if changed:
-        _keep_last_admin(tx, user, replace(user, status=change.status))
+        keep_last_admin(tx, user, replace(user, status=change.status))
         tx.execute(update(users).where(users.c.id == user.id).values(status=change.status.value))
     return Effect(kind[change.status], user.name, user.id, (user.id,) if changed else (), changed)
+
+
+def _refuse_ended_by_source(tx: Connection, user: User) -> None:
+    """Whoever the directory has ended is enabled there, or handed over first: keys must not outlive the person."""
+    ended = select(identities.c.provider).where(
+        identities.c.user_id == user.id, identities.c.provider == user.provider, identities.c.active.is_(False)
+    )
+    if user.managed_by in checks.DIRECTORY_OWNERS and tx.execute(ended).first():
+        raise Conflict(f"{user.provider} says that {user.name!r} is disabled or gone; enable the person there.")
 
 
 def _rename(tx: Connection, change: RenameUser, now: float) -> Effect:
@@ -132,7 +144,7 @@ def _rename(tx: Connection, change: RenameUser, now: float) -> Effect:
 def _set_method(tx: Connection, change: SetMethod) -> Effect:
     old = user_named(tx, change.user_id)
     new = replace(old, method=change.method, provider=change.provider)
-    _row(new)
+    user_row(new)
     if new == old:
         return Effect("user.method_set", old.name, old.id, changed=False)
     tx.execute(update(users).where(users.c.id == old.id).values(method=new.method.value, provider=new.provider))
@@ -146,7 +158,7 @@ def _set_password(tx: Connection, change: SetPassword, now: float) -> Effect:
     user = user_named(tx, change.user_id)
     removed = tx.execute(delete(passwords).where(passwords.c.user_id == user.id)).rowcount
     if change.password_hash is None:
-        _keep_last_admin(tx, user, None)  # without its password the account is no way in
+        keep_last_admin(tx, user, None)  # without its password the account is no way in
         affected = (user.id,) if removed else ()
         return Effect("user.password_removed", user.name, user.id, affected, bool(removed))
     _store_password(tx, user, change.password_hash, now)
@@ -155,7 +167,7 @@ def _set_password(tx: Connection, change: SetPassword, now: float) -> Effect:
 
 def _delete(tx: Connection, change: DeleteUser, now: float) -> Effect:
     user = user_named(tx, change.user_id)
-    _keep_last_admin(tx, user, None)
+    keep_last_admin(tx, user, None)
     reserve(tx, "name", user.name, user.id, now)
     reserve(tx, "home", user.home, user.id, now)
     home = f"home:{user.id}"
@@ -177,7 +189,7 @@ def _link(tx: Connection, change: LinkIdentity, now: float) -> Effect:
     if holder is not None:
         raise Conflict("This identity is linked to another user.")
     row = {"user_id": user.id, "provider": provider, "external_id": external_id, "linked_at": now}
-    tx.execute(insert(identities), row)
+    tx.execute(insert(identities), row | {"hint": change.hint})
     return Effect("identity.linked", user.name, user.id, (user.id,), detail=detail)
 
 
@@ -196,49 +208,3 @@ def _store_password(tx: Connection, user: User, password_hash: str, now: float) 
     if not password_hash:
         raise InvalidChange("A password hash must not be empty.")
     tx.execute(insert(passwords), {"user_id": user.id, "hash": password_hash, "changed_at": now})
-
-
-def _keep_last_admin(tx: Connection, old: User, new: User | None) -> None:
-    """Refuse to end the last active break-glass admin, but never keep a leaver of SCIM or LDAP for that.
-
-    The transaction holds the lock of changes, so that two cannot both find the other one.
-    """
-    if not _is_last_resort(old) or (new is not None and _is_last_resort(new)):
-        return
-    if old.managed_by in checks.DIRECTORY_OWNERS:
-        return
-    others = select(func.count()).where(
-        users.c.break_glass, users.c.status == Status.ACTIVE.value, users.c.id != old.id
-    )
-    if tx.execute(others).scalar_one() == 0:
-        raise Conflict("This is the last active break-glass admin; make another one first.")
-
-
-def _is_last_resort(user: User) -> bool:
-    return user.break_glass and user.status is Status.ACTIVE
-
-
-def _row(user: User) -> dict[str, object]:
-    """Check a user as a whole and give the columns; the one place where a user's values are checked."""
-    checks.user(user)
-    return {
-        "id": user.id,
-        "name": user.name,
-        "method": user.method.value,
-        "status": user.status.value,
-        "epoch": user.epoch,
-        "home": user.home,
-        "display_name": checks.text(user.display_name, "A display name"),
-        "email": checks.text(user.email, "An e-mail address", limit=320),
-        "provider": None if user.provider is None else checks.text(user.provider, "A provider's name", required=True),
-        "role": user.role.value,
-        "break_glass": user.break_glass,
-        "managed_by": user.managed_by.value,
-        "expires_at": checks.moment(user.expires_at),
-        "quota_bytes": checks.size(user.quota_bytes, "A quota"),
-        "protocols": checks.protocols(user.protocols),
-        "networks": checks.networks(user.networks),
-        "totp_enrolled": user.totp_enrolled,
-        "created_at": user.created_at,
-        "updated_at": user.updated_at,
-    }

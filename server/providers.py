@@ -1,0 +1,113 @@
+"""The providers of a site: those of the configuration file, and those that an admin keeps in the database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from config.ldap import LdapProvider, ProviderInvalid, provider_from
+from config.settings import Settings
+from storage.database.change_types import PutProvider
+from storage.database.records import StoredProvider
+from storage.database.sealing import SiteKey, ensure_site_key, load_site_key
+from storage.database.store import Store, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+LDAP = "ldap"
+SECRETS = ("bind_password",)
+FRESH_S = 1.0  # how long a change may take to be noticed; sign-ins must not read the same row a hundred times a second
+
+
+class Origin(StrEnum):
+    """Where a provider is kept."""
+
+    FILE = "file"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A provider as lists show it; ``problem`` says why it cannot be used, if it cannot."""
+
+    name: str
+    origin: Origin
+    provider: LdapProvider | None
+    problem: str = ""
+
+
+class ProviderBook:
+    """Thread-safe. A provider of the file wins over one of the database with the same name."""
+
+    def __init__(self, store: Store, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._settings = settings
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[float, StoredProvider | None, LdapProvider | None]] = {}
+
+    def ldap(self, name: str) -> LdapProvider | None:
+        """Give the directory of this name with its secrets, or None. Raises StoreUnavailable if nobody can tell."""
+        if (of_file := self._settings.ldap.get(name)) is not None:
+            return of_file
+        now = self._monotonic()
+        with self._lock:
+            known = self._known.get(name)
+        if known is not None and now - known[0] < FRESH_S:
+            return known[2]
+        row = self._store.providers.by_name(name)
+        if known is not None and row == known[1]:
+            provider = known[2]
+        else:
+            provider = None if row is None or row.kind != LDAP else opened(row, self._key())
+        with self._lock:
+            self._known[name] = (now, row, provider)
+        return provider
+
+    def any_directory(self) -> bool:
+        """Whether the site has a directory at all. Raises StoreUnavailable."""
+        return bool(self._settings.ldap or self._store.providers.list(LDAP))
+
+    def listed(self) -> list[Listed]:
+        """Give all directories by name; one that cannot be read is listed with the problem. Raises StoreUnavailable."""
+        found = {name: Listed(name, Origin.FILE, provider) for name, provider in self._settings.ldap.items()}
+        for row in self._store.providers.list(LDAP):
+            if row.name in found:
+                continue
+            try:
+                found[row.name] = Listed(row.name, Origin.DATABASE, opened(row, self._key()))
+            except StoreUnavailable as error:
+                found[row.name] = Listed(row.name, Origin.DATABASE, None, error.message)
+        return [found[name] for name in sorted(found)]
+
+    def _key(self) -> SiteKey:
+        return load_site_key(self._settings.site_key_file)
+
+
+def put_provider(name: str, provider: LdapProvider, settings: Settings) -> PutProvider:
+    """Make the change that keeps a provider, its secrets sealed. Raises StoreUnavailable without a site key."""
+    key = ensure_site_key(settings.site_key_file)
+    options = provider.model_dump(mode="json", exclude_defaults=True)
+    secrets = {option: key.seal(str(options.pop(option)), _place(name, option)) for option in SECRETS}
+    return PutProvider(name, LDAP, options, secrets)
+
+
+def opened(row: StoredProvider, key: SiteKey) -> LdapProvider:
+    """Read a kept provider with its secrets. Raises StoreUnavailable, with words for an admin."""
+    options: Mapping[str, object] = {
+        **row.options,
+        **{option: key.unseal(sealed, _place(row.name, option)) for option, sealed in row.secrets.items()},
+    }
+    try:
+        return provider_from(options)
+    except ProviderInvalid as error:
+        raise StoreUnavailable(f"The kept provider {row.name!r} cannot be used: {error}.") from None
+
+
+def _place(name: str, option: str) -> str:
+    return f"provider/{name}/{option}"

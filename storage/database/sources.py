@@ -1,0 +1,138 @@
+"""What a source's people and groups look like here: read in bulk, for a sync that compares."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, func, select
+
+from storage.database.engine import Database
+from storage.database.records import GroupIdentity, Identity, Owner, Role, Status, User
+from storage.database.rows import user_of
+from storage.database.tables import aliases, group_identities, groups, identities, memberships, users
+
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedUser:
+    """A user with the link to a provider, the aliases, and the groups that ``owner`` holds the user in."""
+
+    user: User
+    identity: Identity
+    aliases: frozenset[str]
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedGroup:
+    """A group that is linked to a provider, with its name here."""
+
+    identity: GroupIdentity
+    name: str
+
+
+class Sources:
+    """Every method raises StoreUnavailable when the database cannot tell."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def people(self, provider: str, owner: Owner, external_ids: Sequence[str]) -> dict[str, LinkedUser]:
+        """Give those of these people who are linked, by external id; at most about a thousand ids at a time."""
+        chosen = identities.c.external_id.in_(external_ids)
+        return {person.identity.external_id: person for person in self._linked(provider, owner, chosen, None)}
+
+    def everybody(self, provider: str, owner: Owner) -> Iterator[list[LinkedUser]]:
+        """Give all linked people in pages, ordered by external id; memory holds one page."""
+        after = ""
+        while page := self._linked(provider, owner, identities.c.external_id > after, PAGE):
+            yield page
+            after = page[-1].identity.external_id
+
+    def places(self, provider: str) -> Iterator[tuple[str, str]]:
+        """Give the external id and the hint of every linked person."""
+        after = ""
+        columns = select(identities.c.external_id, identities.c.hint).where(identities.c.provider == provider)
+        while True:
+            query = columns.where(identities.c.external_id > after).order_by(identities.c.external_id).limit(PAGE)
+            with self._database.read() as connection:
+                rows = connection.execute(query).all()
+            if not rows:
+                return
+            yield from ((row.external_id, row.hint) for row in rows)
+            after = rows[-1].external_id
+
+    def count_active(self, provider: str, owner: Owner) -> int:
+        """Give the number of active users that this source manages at this provider."""
+        query = select(func.count()).select_from(users)
+        mine = (users.c.provider == provider, users.c.managed_by == owner.value)
+        with self._database.read() as connection:
+            return connection.execute(query.where(*mine, users.c.status == Status.ACTIVE.value)).scalar_one()
+
+    def groups(self, provider: str) -> list[LinkedGroup]:
+        """Give the linked groups ordered by name."""
+        query = select(group_identities, groups.c.name).join(groups, groups.c.id == group_identities.c.group_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.where(group_identities.c.provider == provider).order_by(groups.c.name))
+            return [
+                LinkedGroup(GroupIdentity(row.group_id, row.provider, row.external_id, row.hint), row.name)
+                for row in rows
+            ]
+
+    def _linked(self, provider: str, owner: Owner, chosen: ColumnElement[bool], limit: int | None) -> list[LinkedUser]:
+        query = (
+            select(users, *(column.label(f"link_{column.name}") for column in identities.c))
+            .join(identities, identities.c.user_id == users.c.id)
+            .where(identities.c.provider == provider, chosen)
+            .order_by(identities.c.external_id)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+            ids = [row.id for row in rows]
+            held = _sets(
+                connection.execute(
+                    select(memberships.c.user_id, memberships.c.group_id).where(
+                        and_(memberships.c.user_id.in_(ids), memberships.c.owner == owner.value)
+                    )
+                )
+            )
+            called = _sets(
+                connection.execute(
+                    select(aliases.c.user_id, aliases.c.alias).where(
+                        aliases.c.user_id.in_(ids), aliases.c.owner == owner.value
+                    )
+                )
+            )
+        return [
+            LinkedUser(
+                user_of(row),
+                _identity(row),
+                frozenset(called.get(row.id, ())),
+                frozenset(held.get(row.id, ())),
+            )
+            for row in rows
+        ]
+
+
+def _identity(row: Row[Any]) -> Identity:
+    return Identity(
+        user_id=row.id,
+        provider=row.link_provider,
+        external_id=row.link_external_id,
+        linked_at=row.link_linked_at,
+        hint=row.link_hint,
+        active=row.link_active,
+        role=Role(row.link_role) if row.link_role else None,
+    )
+
+
+def _sets(pairs: Iterable[Sequence[str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for key, value in pairs:
+        found[key].add(value)
+    return found
