@@ -15,7 +15,7 @@ from auth_backends.api import (
 )
 from auth_backends.api_keys import MalformedApiKey, parse
 from auth_backends.credentials import API_USER
-from storage.database.names import canonical_name
+from storage.database.names import canonical_login
 from storage.database.store import Store
 
 NOBODY = "0" * 32
@@ -35,7 +35,7 @@ class Accounts:
         """
         match credential:
             case Password():
-                user = self._store.users.by_name(name or "")
+                user = self._store.users.by_login(name or "")
                 return Reason.UNKNOWN_USER if user is None else Account(user)
             case PublicKey():
                 return self.of_key(name or "", credential.blob)
@@ -49,7 +49,7 @@ class Accounts:
 
     def of_key(self, name: str, blob: bytes) -> Account | Reason:
         """Give the account of this name with its key of this blob; the same two look-ups for unknown users."""
-        user = self._store.users.by_name(name)
+        user = self._store.users.by_login(name)
         key = self._store.credentials.ssh_key_by_blob(NOBODY if user is None else user.id, blob)
         return Reason.UNKNOWN_USER if user is None else Account(user, key)
 
@@ -65,23 +65,25 @@ class Accounts:
         if user is None:
             return Reason.UNKNOWN_USER
         if name is not None and user.name != name:
-            return Reason.API_KEY_OF_ANOTHER_USER
+            named = self._store.users.by_login(name)
+            if named is None or named.id != user.id:
+                return Reason.API_KEY_OF_ANOTHER_USER
         return Account(user, key)
 
 
 def login_name(credential: Credential) -> str | None:
     r"""Give the canonical login name that was sent, or None if the credential names its user itself.
 
-    One identity has one spelling: case and Unicode forms are folded, and anything that other
-    systems would strip or split (``DOMAIN\user``, blanks or dots at the end) raises InvalidName.
+    Case and Unicode forms are folded, and what other systems would strip (blanks or dots at the
+    end) raises InvalidName. ``DOMAIN\user`` is somebody's only where a directory gave that alias.
     """
     match credential:
         case Password() | PublicKey():
-            return canonical_name(credential.username)
+            return canonical_login(credential.username)
         case ApiKeyToken():
             if credential.username is None or credential.username.casefold() == API_USER:
                 return None
-            return canonical_name(credential.username)
+            return canonical_login(credential.username)
         case SsoAssertion():
             return None
         case _:

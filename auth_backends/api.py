@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from storage.database.records import ApiKey, SshKey, User
 
@@ -159,6 +159,18 @@ class Reason(StrEnum):
     API_KEY_OUT_OF_SCOPE = "api_key_out_of_scope"
     API_KEY_OF_ANOTHER_USER = "api_key_of_another_user"
     NOT_LINKED = "not_linked"
+    SERVICE_ACCOUNT = "service_account"
+    DIRECTORY_NO_ENTRY = "directory_no_entry"
+    DIRECTORY_AMBIGUOUS = "directory_ambiguous"
+    DIRECTORY_OUTSIDE_BASE = "directory_outside_base"
+    DIRECTORY_LOCKED = "directory_locked"
+    DIRECTORY_DISABLED = "directory_disabled"
+    DIRECTORY_EXPIRED = "directory_expired"
+    DIRECTORY_PASSWORD_EXPIRED = "directory_password_expired"  # noqa: S105
+    DIRECTORY_PASSWORD_MUST_CHANGE = "directory_password_must_change"  # noqa: S105
+    DIRECTORY_LOGON_HOURS = "directory_logon_hours"
+    DIRECTORY_WORKSTATION = "directory_workstation"
+    DIRECTORY_REFUSED = "directory_refused"
     THROTTLED_USER = "throttled_user"
     THROTTLED_NETWORK = "throttled_network"
     CHANGED_MEANWHILE = "changed_meanwhile"
@@ -271,6 +283,14 @@ class Account:
     credential: SshKey | ApiKey | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptLimit:
+    """How many wrong passwords of one account may be sent to its authority within so many seconds."""
+
+    max_failures: int
+    window_s: float
+
+
 class AuthBackend(Protocol):
     """One authority. Blocking and thread-safe; never raises for a wrong credential."""
 
@@ -283,6 +303,18 @@ class AuthBackend(Protocol):
 
     def spend(self, attempt: Attempt) -> None:
         """Do the work of one verification and learn nothing: what an unknown user costs."""
+
+
+@runtime_checkable
+class LockingBackend(AuthBackend, Protocol):
+    """An authority that locks an account after some failures, whoever caused them.
+
+    The broker counts an attempt before it asks such a backend, so that all workers together never
+    send it more wrong passwords than ``limit`` says.
+    """
+
+    def limit(self, account: Account) -> AttemptLimit | None:
+        """Give the limit that keeps this account unlocked, or None if the authority locks nobody."""
 
 
 Clock = Callable[[], float]

@@ -44,7 +44,7 @@ from auth_backends.passwords import HasherBusy, PasswordHasher
 from auth_backends.scope import ssh_key_problem
 from auth_backends.throttle import Throttle, TurnTimeout
 from config.settings import AuthSettings
-from storage.database.names import canonical_name
+from storage.database.names import canonical_login
 from storage.database.records import ApiKey, Method, SshKey, Status, User
 from storage.database.store import InvalidName, Store, StoreError
 
@@ -57,7 +57,8 @@ class Broker:
     """Blocking and thread-safe; one per process.
 
     ``backends`` names the one authority of each method; a method without one gives TryLater
-    (NO_BACKEND), since nobody can tell whether its passwords are right.
+    (NO_BACKEND), since nobody can tell whether its passwords are right. ``floor_s`` gives the
+    seconds that a refused password takes at least; ``pause`` waits.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class Broker:
         settings: AuthSettings,
         clock: Clock = time.time,
         cache: VerdictCache | None = None,
+        floor_s: Callable[[], float] = lambda: 0.0,
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._store = store
         self._accounts = Accounts(store)
@@ -81,6 +84,8 @@ class Broker:
         self._clock = clock
         self._throttle = Throttle(store.throttle, settings, clock)
         self._passwords = PasswordCheck(backends, self._throttle, cache or VerdictCache(settings.webdav_cache_s))
+        self._floor_s = floor_s
+        self._pause = pause
         self._explainer = Explainer(store, self._throttle, frozenset(backends), self._facts)
 
     def authenticate(self, attempt: Attempt) -> Decision:
@@ -88,11 +93,13 @@ class Broker:
 
         Every refusal of a password costs one hash, whatever the reason, except those of the throttle.
         """
+        began = time.monotonic()
         case = Case(attempt, policy.kind_of(attempt.credential))
         decision = self._failing_closed(case, lambda: self._decide(case))
         evened = self._failing_closed(case, lambda: self._evened_out(case, decision))
         recorded = self._failing_closed(case, lambda: self._recorded(case, evened))
         report.tell(case, recorded)
+        self._hold_back(case, recorded, began)
         return recorded
 
     def would_accept(self, username: str, algorithm: str, blob: bytes, peer: Address) -> bool:  # noqa: ARG002 - the blob names its own type (RFC 4253 section 6.6)
@@ -146,7 +153,7 @@ class Broker:
         """Stop an attempt that is over a limit; it costs no hash, for known and unknown users alike."""
         standing = self._throttle.standing(case.throttle_name, case.attempt.peer)
         if standing.refusal is not None:
-            case.worked = True
+            case.worked = case.over_limit = True
             raise refuse(standing.refusal, counts=False)
         case.user_failures = standing.user_failures
 
@@ -157,6 +164,9 @@ class Broker:
                 self._api_keys.spend(case.attempt)
             raise refuse(found)
         case.account = found
+        if case.name is not None and case.name != found.user.name:  # an alias: one person has one counter
+            case.name = found.user.name
+            self._throttled(case)
         return found
 
     def _policy(self, case: Case, account: Account) -> None:
@@ -221,6 +231,16 @@ class Broker:
             self._throttle.failed(case.throttle_name, case.attempt.peer)
         return decision
 
+    def _hold_back(self, case: Case, decision: Decision, began: float) -> None:
+        """Let a refused password take as long as any other: a bind takes longer than a hash, and would tell."""
+        if isinstance(decision, Refused) and case.kind in GUESSABLE and not case.over_limit:
+            try:
+                left_s = self._floor_s() - (time.monotonic() - began)
+            except StoreError:
+                return
+            if left_s > 0:
+                self._pause(left_s)
+
     def _pretended(self, case: Case, decision: Refused) -> Refused:
         """Do what a wrong password costs, without the password: take the turn, hash a fixed text, count.
 
@@ -267,7 +287,7 @@ class Broker:
     def _half_or_whole(self, username: str, blob: bytes, peer: Address) -> Factor | None:
         """Say what an offered key is for its user on SFTP: the way in, one half of it, or nothing (None)."""
         try:
-            found = self._accounts.of_key(canonical_name(username), blob)
+            found = self._accounts.of_key(canonical_login(username), blob)
         except InvalidName:
             return None
         if isinstance(found, Reason) or not isinstance(found.credential, SshKey):

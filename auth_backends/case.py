@@ -38,6 +38,8 @@ class Case:
     counted: bool = False
     """Whether the failure is in the throttle already, or must not be."""
     cached: bool = False
+    over_limit: bool = False
+    """Whether the throttle's own limit ended it, which costs nothing and tells nothing."""
     note: str = ""
     """Why nobody can tell, for the audit event and the log."""
 

@@ -11,7 +11,7 @@ from auth_backends.api import Address, Factor, FrontEnd, Reason
 from auth_backends.case import GUESSABLE
 from auth_backends.scope import api_key_problem, ssh_key_problem
 from auth_backends.throttle import Throttle
-from storage.database.names import canonical_name, shown
+from storage.database.names import canonical_login, shown
 from storage.database.records import Method, User
 from storage.database.store import InvalidName, Store
 
@@ -63,7 +63,7 @@ class Explainer:
 
     def _name(self, username: str, steps: list[str]) -> str:
         try:
-            name = canonical_name(username)
+            name = canonical_login(username)
         except InvalidName as error:
             steps.append(f"name: {shown(username)!r} can be nobody's login name. {error.message}")
             raise _End(Reason.BAD_NAME) from None
@@ -81,7 +81,7 @@ class Explainer:
         steps.append("limits: not reached")
 
     def _user(self, name: str, steps: list[str]) -> User:
-        user = self._store.users.by_name(name)
+        user = self._store.users.by_login(name)
         if user is None:
             reserved = self._store.users.names_reserved(name)
             steps.append("account: there is no such user" + (" any more; the name is reserved" if reserved else ""))

@@ -8,8 +8,10 @@ from dataclasses import replace
 from auth_backends.api import (
     Accepted,
     Account,
+    AttemptLimit,
     AuthBackend,
     FrontEnd,
+    LockingBackend,
     Password,
     Reason,
     Rejected,
@@ -20,6 +22,8 @@ from auth_backends.case import Case, accepted, refuse, try_later
 from auth_backends.passwords import usable
 from auth_backends.throttle import Throttle
 from storage.database.records import Method, User
+
+NEVER_LOCKS = 1_000_000  # more than the site's own limit ever is
 
 
 class PasswordCheck:
@@ -55,16 +59,37 @@ class PasswordCheck:
 
     def _in_turn(self, case: Case, backend: AuthBackend, account: Account, password: Password) -> Verdict:
         """Verify while no other password of this user is verified here, and count a failure before the next one."""
+        if isinstance(backend, LockingBackend):
+            return self._in_place(case, backend, account, password)
         peer = case.attempt.peer
         with self._throttle.turn(account.user.name):
             if (refusal := self._throttle.standing(account.user.name, peer).refusal) is not None:
-                case.worked = True
+                case.worked = case.over_limit = True
                 raise refuse(refusal, counts=False)
             case.worked = True
             verdict = backend.verify(replace(case.attempt, credential=password), account)
             if isinstance(verdict, Rejected):
                 self._throttle.failed(account.user.name, peer)
             return verdict
+
+    def _in_place(self, case: Case, backend: LockingBackend, account: Account, password: Password) -> Verdict:
+        """Verify at an authority that locks accounts, within its limit; places are taken over all workers.
+
+        A refusal by the limit costs what a wrong password costs, and counts: until the site's own
+        limit is reached, nobody can tell a directory's user from one who does not exist.
+        """
+        limit = backend.limit(account) or AttemptLimit(NEVER_LOCKS, 0.0)
+        taken = self._throttle.take_place(account.user.name, limit)
+        if isinstance(taken, Reason):
+            raise refuse(taken)
+        verdict: Verdict | None = None
+        try:
+            verdict = backend.verify(replace(case.attempt, credential=password), account)
+            case.worked = True
+        finally:
+            failed = isinstance(verdict, Rejected)
+            self._throttle.leave_place(taken, account.user.name, case.attempt.peer, failed=failed)
+        return verdict
 
     def _settled(self, case: Case, verdict: Verdict) -> Accepted:
         case.worked = True  # also by waiting for the answer to somebody else's identical question

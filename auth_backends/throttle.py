@@ -16,12 +16,17 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 from typing import Protocol
 
-from auth_backends.api import Address, Clock, Reason
+from auth_backends.api import Address, AttemptLimit, Clock, Reason
 from auth_backends.scope import plain_address
 from config.settings import AuthSettings
+from storage.database.throttle import Full, Taken
 
 PRUNE_EVERY = 256  # failures written by this process
+KEPT_S = 86_400.0  # a directory may count failures for longer than the site does
 TURN_WAIT_S = 10.0
+PLACE_WAIT_S = 0.8  # with a directory's 5 s, an answer comes within 6
+PLACE_STEP_S = 0.02
+PENDING_S = 60.0  # a place that a crashed worker took is free again after this long
 _IPV4_BITS = 24
 _IPV6_BITS = 64
 
@@ -34,6 +39,14 @@ class FailureTable(Protocol):
 
     def add(self, key: str, at: float) -> None:
         """Write one failure."""
+
+    def take(
+        self, key: str, pending_key: str, *, at: float, since: float, pending_since: float, limit: int
+    ) -> Taken | Full:
+        """Take one of ``limit`` places that failures and other taken places fill."""
+
+    def give_back(self, taken: Taken, failed: Sequence[str] = (), at: float = 0.0) -> None:
+        """Give a place back and count one failure under each of these keys."""
 
     def clear(self, key: str) -> None:
         """Forget the failures of a key."""
@@ -87,11 +100,45 @@ class Throttle:
             self._written += 1
             prune = self._written % PRUNE_EVERY == 0
         if prune:
-            self._table.prune(now - self._settings.failure_window_s)
+            self._table.prune(now - max(self._settings.failure_window_s, KEPT_S))
 
     def succeeded(self, name: str) -> None:
         """Forget the user's failures. The network's stay: one good account must not whitewash an attack."""
         self._table.clear(user_key(name))
+
+    def take_place(self, name: str, limit: AttemptLimit) -> Taken | Reason:
+        """Take a place for one password before its authority is asked, or give the reason to refuse.
+
+        Over all workers and nodes, failures and passwords that are being checked never exceed the
+        limit of the authority, so that it is never brought to lock the account. Waits a moment for
+        passwords that are being checked. Raises TurnTimeout.
+        """
+        bound = min(limit.max_failures, self._settings.max_failures_per_user)
+        window_s = max(limit.window_s, self._settings.failure_window_s)
+        pause = threading.Event()
+        for _ in range(int(PLACE_WAIT_S / PLACE_STEP_S)):
+            now = self._clock()
+            taken = self._table.take(
+                user_key(name),
+                _pending_key(name),
+                at=now,
+                since=now - window_s,
+                pending_since=now - PENDING_S,
+                limit=bound,
+            )
+            match taken:
+                case Taken():
+                    return taken
+                case Full.BY_FAILURES:
+                    return Reason.THROTTLED_USER
+                case Full.BY_PENDING:
+                    pause.wait(PLACE_STEP_S)
+        raise TurnTimeout("other sign-ins of this user take too long")
+
+    def leave_place(self, taken: Taken, name: str, peer: Address, *, failed: bool) -> None:
+        """Give a place back; a failure is counted in the same transaction, so that no other takes it meanwhile."""
+        keys = (user_key(name), network_key(peer)) if failed else ()
+        self._table.give_back(taken, keys, self._clock())
 
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
@@ -129,6 +176,10 @@ class _Turn:
 def user_key(name: str) -> str:
     """Name a user's counter. The name is hashed: people type passwords into the name field."""
     return "user:" + hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
+def _pending_key(name: str) -> str:
+    return "try:" + user_key(name).removeprefix("user:")
 
 
 def network_key(peer: Address) -> str:

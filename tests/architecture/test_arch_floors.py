@@ -25,6 +25,8 @@ HOMES = {
     "wsgidav": ("server.webdav",),
     "granian": ("server.http",),
     "argon2": ("auth_backends.passwords",),
+    "ldap3": ("auth_backends.ldap",),
+    "pyasn1": ("auth_backends.ldap",),
     "sqlalchemy": ("storage.database",),
     "alembic": ("storage.database",),
     "psycopg": ("storage.database",),
@@ -47,6 +49,7 @@ def test_every_contract_of_the_house_is_there() -> None:
         "asyncssh only in the SFTP front end and in SSH keys",
         "pyftpdlib only in the FTPS front end",
         "wsgidav only in the WebDAV front end",
+        "ldap3 only in the LDAP backend",
     }
     assert LINTER["root_packages"] == list(PACKAGES)
     assert CONTRACTS["Floors"]["layers"] == ["server", "auth_backends", "storage", "config"]

@@ -88,7 +88,7 @@ def test_a_backend_that_fails_lets_nobody_in_and_tells_no_secret(sqlite_store: S
 
 EVERY_STEP = [
     (verb, secret)
-    for verb in ("throttle.counts", "users.by_name", "credentials.password", "audit.add")
+    for verb in ("throttle.counts", "users.by_login", "credentials.password", "audit.add")
     for secret in (PASSWORD, "wrong")
 ]
 
@@ -124,7 +124,7 @@ def test_a_closed_database_is_try_later_for_every_kind(desk: Desk) -> None:
     decisions = [
         desk.password("alice"),
         desk.password("nobody"),
-        desk.password("DOM\\alice"),
+        desk.password("DOM:alice"),
         desk.key("alice", key),
         desk.token("@api", issued),
     ]

@@ -124,7 +124,7 @@ def test_the_old_password_is_refused_at_once_when_a_user_becomes_sso(desk: Desk,
 
 REFUSALS = {
     Reason.UNKNOWN_USER: Password("nobody", Secret(PASSWORD)),
-    Reason.BAD_NAME: Password("DOM\\alice", Secret(PASSWORD)),
+    Reason.BAD_NAME: Password("DOM:alice", Secret(PASSWORD)),
     Reason.WRONG_PASSWORD: Password("alice", Secret(WRONG)),
     Reason.UNUSABLE_PASSWORD: Password("alice", Secret("")),
     Reason.NO_PASSWORD_SET: Password("blank", Secret(PASSWORD)),

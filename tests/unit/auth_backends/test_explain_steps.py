@@ -79,7 +79,7 @@ def test_names_that_are_nobodys_are_told_apart(desk: Desk) -> None:
     """No name, no user, and a user that was."""
     desk.store.apply(DeleteUser(desk.user("gone").id), actor="test")
 
-    told = [ask(desk, name) for name in ("DOM\\alice", "nobody", "gone")]
+    told = [ask(desk, name) for name in ("DOM:alice", "nobody", "gone")]
 
     assert [one.reason for one in told] == [Reason.BAD_NAME, Reason.UNKNOWN_USER, Reason.UNKNOWN_USER]
     assert [one.steps[-1] for one in told[1:]] == [
