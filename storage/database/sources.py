@@ -12,9 +12,10 @@ from sqlalchemy import ColumnElement, Row, and_, func, select
 from storage.database.engine import Database
 from storage.database.records import GroupIdentity, Identity, Owner, Role, Status, User
 from storage.database.rows import user_of
-from storage.database.tables import aliases, group_identities, groups, identities, memberships, users
+from storage.database.tables import aliases, group_identities, groups, identities, memberships, reserved_names, users
 
 PAGE = 1000
+CHUNK = 500  # databases limit the parameters of one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,21 @@ class Sources:
                 return
             yield from ((row.external_id, row.hint) for row in rows)
             after = rows[-1].external_id
+
+    def holders(self, names: Sequence[str]) -> dict[str, str]:
+        """Give the id of whoever has or had each of these names or aliases, for those that are somebody's."""
+        found: dict[str, str] = {}
+        for chunk in (names[start : start + CHUNK] for start in range(0, len(names), CHUNK)):
+            reserved = and_(reserved_names.c.kind == "name", reserved_names.c.name.in_(chunk))
+            queries = (
+                select(reserved_names.c.name, reserved_names.c.user_id).where(reserved),
+                select(aliases.c.alias, aliases.c.user_id).where(aliases.c.alias.in_(chunk)),
+                select(users.c.name, users.c.id).where(users.c.name.in_(chunk)),
+            )
+            with self._database.read() as connection:
+                for query in queries:
+                    found.update((name, user_id) for name, user_id in connection.execute(query))
+        return found
 
     def count_active(self, provider: str, owner: Owner) -> int:
         """Give the number of active users that this source manages at this provider."""

@@ -118,13 +118,14 @@ class Store:
         revocations_s: float = _HOUR_S,
         sessions_s: float = 30 * _DAY_S,
         throttle_s: float = _DAY_S,
+        sync_s: float = 90 * _DAY_S,
     ) -> int:
-        """Remove revocations, ended sessions and failures older than so many seconds; give the number.
+        """Remove revocations, ended sessions, failures and sync runs older than so many seconds; give the number.
 
         A worker that slept through the life of a revocation still finds the user's raised epoch.
         """
         removed = self.revocations.prune(now - revocations_s) + self.throttle.prune(now - throttle_s)
-        return removed + self.sessions.prune(now - sessions_s)
+        return removed + self.sessions.prune(now - sessions_s) + self.syncs.prune(now - sync_s)
 
     def close(self) -> None:
         """Close all connections; every later use raises StoreUnavailable."""

@@ -50,7 +50,7 @@ def test_a_throttled_attempt_asks_nobody_and_costs_no_hash(desk: Desk, monkeypat
             desk.password(name, "no")
     argon2 = Argon2Spy(monkeypatch)
     asked: list[str] = []
-    monkeypatch.setattr(desk.store.users, "by_name", asked.append)
+    monkeypatch.setattr(desk.store.users, "by_login", asked.append)
 
     over = [desk.password(name) for name in ("alice", "nobody")]
 
