@@ -4,6 +4,7 @@ from __future__ import annotations
 
 pytest_plugins = [
     "tests.support.dav_site",
+    "tests.support.directories.fixtures",
     "tests.support.postgres",
     "tests.support.shared_server",
     "tests.support.stores",
