@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import assert_never
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from storage.database.appliers.credentials import apply_credential_change
 from storage.database.appliers.effect import Effect
@@ -102,6 +102,11 @@ __all__ = [
     "apply_each",
 ]
 
+_RAISE = (
+    update(users)
+    .where(users.c.id.in_(bindparam("ids", expanding=True)))
+    .values(epoch=users.c.epoch + 1, updated_at=bindparam("now"))
+)
 _CHUNK = 500  # databases limit the parameters of one statement
 
 
@@ -183,7 +188,7 @@ def _perform(tx: Connection, change: Change, actor: str, now: float) -> Effect:
 
 def _raise_epochs(tx: Connection, user_ids: Iterable[str], now: float) -> None:
     for chunk in _chunks(user_ids):
-        tx.execute(update(users).where(users.c.id.in_(chunk)).values(epoch=users.c.epoch + 1, updated_at=now))
+        tx.execute(_RAISE, {"ids": chunk, "now": now})
 
 
 def _chunks(values: Iterable[str]) -> Iterator[list[str]]:

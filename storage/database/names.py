@@ -58,12 +58,16 @@ def checked_home(text: str) -> str:
 
 def storable(text: str) -> bool:
     """Whether both databases can hold this text: no NUL (PostgreSQL) and no lone surrogate (UTF-8)."""
+    if text.isascii():
+        return "\0" not in text
     return "\0" not in text and not any(ord(letter) in _SURROGATES for letter in text)
 
 
 def shown(text: str, limit: int = 256) -> str:
     """Make a client's text fit for a log row: control characters and surrogates replaced, cut to ``limit``."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    if cut.isprintable():  # nearly always, and neither category is printable
+        return cut
     return "".join("\ufffd" if unicodedata.category(letter) in {"Cc", "Cs"} else letter for letter in cut)
 
 

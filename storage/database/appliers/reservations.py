@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, literal, select, union_all
 
-from storage.database.appliers.aliases import alias_of_another
+from storage.database.appliers.aliases import ALIAS, NAME, RESERVED, holders
 from storage.database.errors import Conflict
 from storage.database.names import MAX_HOME_BYTES, checked_home
 from storage.database.tables import reserved_names, users
 
+_TAKEN = {
+    NAME: "The name {name!r} is taken.",
+    ALIAS: "The name {name!r} is what another user may type to sign in.",
+    RESERVED: "The name {name!r} was another user's and stays reserved.",
+}
+_HOME_HOLDERS = union_all(
+    select(literal("is").label("what"), users.c.id.label("user_id")).where(users.c.home == bindparam("home")),
+    select(literal("was and stays reserved as"), reserved_names.c.user_id).where(
+        reserved_names.c.kind == "home", reserved_names.c.name == bindparam("home")
+    ),
+)
+
 
 def take_name(tx: Connection, name: str, user_id: str) -> None:
     """Return if this user may have the canonical name; Conflict if it is, or was, another's."""
-    holder = tx.execute(select(users.c.id).where(users.c.name == name)).scalar_one_or_none()
-    if holder not in {None, user_id}:
-        raise Conflict(f"The name {name!r} is taken.")
-    if alias_of_another(tx, name, user_id):
-        raise Conflict(f"The name {name!r} is what another user may type to sign in.")
-    if _reserved_for_another(tx, "name", name, user_id):
-        raise Conflict(f"The name {name!r} was another user's and stays reserved.")
+    for what, _, holder in holders(tx, {name}):
+        if holder != user_id:
+            raise Conflict(_TAKEN[what].format(name=name))
 
 
 def take_home(tx: Connection, home: str, user_id: str) -> str:
     """Give the home in canonical form if this user may have it; Conflict if it is, or was, another's."""
     checked = checked_home(home)
-    holder = tx.execute(select(users.c.id).where(users.c.home == checked)).scalar_one_or_none()
-    if holder not in {None, user_id}:
-        raise Conflict(f"The home {checked!r} is another user's.")
-    if _reserved_for_another(tx, "home", checked, user_id):
-        raise Conflict(f"The home {checked!r} was another user's and stays reserved.")
+    for row in tx.execute(_HOME_HOLDERS, {"home": checked}):
+        if row.user_id != user_id:
+            raise Conflict(f"The home {checked!r} {row.what} another user's.")
     return checked
 
 
@@ -53,8 +59,3 @@ def reserve(tx: Connection, kind: str, name: str, user_id: str, now: float) -> N
 def release_name(tx: Connection, name: str) -> None:
     """End the reservation of a name that its own user has taken back."""
     tx.execute(delete(reserved_names).where(reserved_names.c.kind == "name", reserved_names.c.name == name))
-
-
-def _reserved_for_another(tx: Connection, kind: str, name: str, user_id: str) -> bool:
-    same = (reserved_names.c.kind == kind, reserved_names.c.name == name)
-    return tx.execute(select(reserved_names.c.user_id).where(*same)).scalar_one_or_none() not in {None, user_id}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, select, update
 
 from storage.database.appliers import checks
 from storage.database.appliers.aliases import set_aliases
@@ -35,6 +35,10 @@ from storage.database.tables import (
     memberships,
     passwords,
     users,
+)
+
+_LINK = select(identities).where(
+    identities.c.provider == bindparam("provider"), identities.c.external_id == bindparam("external_id")
 )
 
 
@@ -93,8 +97,8 @@ def _create(tx: Connection, change: Provision, now: float) -> Effect:
         "managed_by": user.managed_by,
         "role": as_told.user.role,
     }
-    detail |= set_aliases(tx, user_id, change.aliases, change.owner)
-    detail |= _set_memberships(tx, user_id, change)
+    detail |= set_aliases(tx, user_id, change.aliases, change.owner, fresh=True)
+    detail |= _set_memberships(tx, user_id, change, fresh=True)
     return Effect("user.created", name, user_id, (user_id,), detail=detail)
 
 
@@ -178,10 +182,10 @@ def _adopt(tx: Connection, change: AdoptUser, now: float) -> Effect:
     return Effect("user.adopted", user.name, user.id, (user.id,), detail=detail)
 
 
-def _set_memberships(tx: Connection, user_id: str, change: Provision) -> dict[str, object]:
+def _set_memberships(tx: Connection, user_id: str, change: Provision, *, fresh: bool = False) -> dict[str, object]:
     """Hold the user in exactly these groups for this owner; other owners' memberships stay."""
     mine = and_(memberships.c.user_id == user_id, memberships.c.owner == change.owner.value)
-    present = set(tx.execute(select(memberships.c.group_id).where(mine)).scalars())
+    present = set() if fresh else set(tx.execute(select(memberships.c.group_id).where(mine)).scalars())
     told: dict[str, object] = {}
     if gone := present - change.groups:
         tx.execute(delete(memberships).where(mine, memberships.c.group_id.in_(gone)))
@@ -194,8 +198,7 @@ def _set_memberships(tx: Connection, user_id: str, change: Provision) -> dict[st
 
 
 def _link(tx: Connection, provider: str, external_id: str) -> Identity | None:
-    query = select(identities).where(identities.c.provider == provider, identities.c.external_id == external_id)
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(_LINK, {"provider": provider, "external_id": external_id}).one_or_none()
     return None if row is None else identity_of(row)
 
 
