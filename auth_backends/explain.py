@@ -116,7 +116,8 @@ class Explainer:
     def _password(self, user: User, steps: list[str]) -> None:
         self._configured_backend(user, steps)
         if user.method not in {Method.LOCAL, Method.LOCAL_KEY}:
-            self._link(user, steps)
+            if user.provider is not None:
+                self._link(user, steps)
             steps.append("password: the directory decides")
             return
         if self._store.credentials.password(user.id) is None:

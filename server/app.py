@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from auth_backends.broker import Broker
+from auth_backends.ldap.backend import LdapBackend
 from auth_backends.local import LocalPasswords
 from auth_backends.passwords import PasswordHasher
 from auth_backends.registered_keys import RegisteredApiKeys, RegisteredSshKeys
 from config.settings import Settings
+from server.providers import ProviderBook
 from server.runtime.journal import Journal
 from server.runtime.keys import key_files
 from server.services import Services
@@ -22,17 +24,27 @@ from storage.database.records import Method
 from storage.database.store import Store, open_store
 
 
-def build_broker(store: Store, settings: Settings) -> Broker:
+def build_broker(store: Store, settings: Settings, book: ProviderBook | None = None) -> Broker:
     """Make the broker with every backend that this release has; methods without one are TryLater."""
     hasher = PasswordHasher(concurrency=settings.auth.password_concurrency)
     passwords = LocalPasswords(store, hasher)
+    directories = book or ProviderBook(store, settings)
+
+    def floor_s() -> float:
+        return settings.auth.refusal_floor_s if directories.any_directory() else 0.0
+
     return Broker(
         store,
-        {Method.LOCAL: passwords, Method.LOCAL_KEY: passwords},
+        {
+            Method.LOCAL: passwords,
+            Method.LOCAL_KEY: passwords,
+            Method.LDAP: LdapBackend(directories.ldap, store.users.identity),
+        },
         ssh_keys=RegisteredSshKeys(min_rsa_bits=settings.auth.min_rsa_bits, clock=time.time),
         api_keys=RegisteredApiKeys(clock=time.time),
         hasher=hasher,
         settings=settings.auth,
+        floor_s=floor_s,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from server.runtime.directory_sync import DirectorySync
 from server.services import Control, Services
 from storage.database.store import StoreError
 from storage.files.errors import StorageError
@@ -40,6 +41,7 @@ class Jobs:
         stale_s = services.settings.files.stale_upload_s
         self._sweep_every_s = min(max(stale_s / 4, SWEEP_AT_MOST_S), SWEEP_AT_LEAST_S)
         self._due = {"sweep": 0.0, "prune": 0.0}
+        self.leads = False
 
     @property
     def round_s(self) -> float:
@@ -49,7 +51,8 @@ class Jobs:
     def round(self) -> None:
         """Do what is due, if this process has the lease. Raises StoreError."""
         services = self._services
-        if not services.store.leases.take(LEASE, services.sessions.worker, LEASE_S):
+        self.leads = services.store.leases.take(LEASE, services.sessions.worker, LEASE_S)
+        if not self.leads:
             return
         now = self._clock()
         self.bury_dead_workers(now)
@@ -91,6 +94,8 @@ def run(services: Services, sockets: Sequence[socket.socket], control: Control) 
     stopping = threading.Event()
     control.on_drain(lambda _grace_s: stopping.set())
     jobs = Jobs(services, stopping=stopping.is_set)
+    directories = DirectorySync(services, leads=lambda: jobs.leads)
+    directories.start()
     control.ready()
     while not stopping.is_set():
         try:
@@ -98,6 +103,7 @@ def run(services: Services, sockets: Sequence[socket.socket], control: Control) 
         except StoreError as error:
             log.warning("jobs.store_unreachable", error=str(error))
         stopping.wait(jobs.round_s)
+    directories.stop()
     try:
         jobs.release()
     except StoreError as error:

@@ -16,6 +16,7 @@ _COUNT = (
     .select_from(throttle_failures)
     .where(throttle_failures.c.key == bindparam("key"), throttle_failures.c.at >= bindparam("since"))
 )
+_GIVE_BACK = delete(throttle_failures).where(throttle_failures.c.id == bindparam("taken"))
 _ALONE = text("SELECT pg_advisory_xact_lock(:space, hashtext(:key))")
 _COUNTS = (
     select(throttle_failures.c.key, func.count().label("failures"))
@@ -73,10 +74,11 @@ class ThrottleTable:
         with self._database.write() as connection:
             if not self._database.is_sqlite:  # there every write transaction is alone
                 connection.execute(_ALONE, {"space": AdvisoryLock.THROTTLE, "key": key})
+            # In this order: a place that becomes a failure meanwhile is counted twice, and never not at all.
+            pending = connection.execute(_COUNT, {"key": pending_key, "since": pending_since}).scalar_one()
             failures = connection.execute(_COUNT, {"key": key, "since": since}).scalar_one()
             if failures >= limit:
                 return Full.BY_FAILURES
-            pending = connection.execute(_COUNT, {"key": pending_key, "since": pending_since}).scalar_one()
             if failures + pending >= limit:
                 return Full.BY_PENDING
             taken = connection.execute(insert(throttle_failures), {"key": pending_key, "at": at})
@@ -85,7 +87,7 @@ class ThrottleTable:
     def give_back(self, taken: Taken, failed: Sequence[str] = (), at: float = 0.0) -> None:
         """Give a place back and, in the same transaction, count one failure under each of these keys."""
         with self._database.write() as connection:
-            connection.execute(delete(throttle_failures).where(throttle_failures.c.id == taken.id))
+            connection.execute(_GIVE_BACK, {"taken": taken.id})
             if failed:
                 connection.execute(insert(throttle_failures), [{"key": key, "at": at} for key in failed])
 

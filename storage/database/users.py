@@ -21,6 +21,11 @@ _BY_IDENTITY = (
     .join(identities, identities.c.user_id == users.c.id)
     .where(identities.c.provider == bindparam("provider"), identities.c.external_id == bindparam("external_id"))
 )
+_IDENTITY = (
+    select(identities)
+    .where(identities.c.user_id == bindparam("user_id"), identities.c.provider == bindparam("provider"))
+    .order_by(identities.c.linked_at.desc())
+)
 _GROUPS_OF = (
     select(groups)
     .where(exists().where(memberships.c.group_id == groups.c.id, memberships.c.user_id == bindparam("user_id")))
@@ -81,9 +86,8 @@ class Users:
 
     def identity(self, user_id: str, provider: str) -> Identity | None:
         """Give the link of this user to this provider, or None."""
-        query = select(identities).where(identities.c.user_id == user_id, identities.c.provider == provider)
         with self._database.read() as connection:
-            row = connection.execute(query.order_by(identities.c.linked_at.desc())).first()
+            row = connection.execute(_IDENTITY, {"user_id": user_id, "provider": provider}).first()
         return None if row is None else identity_of(row)
 
     def aliases_of(self, user_id: str) -> builtins.list[str]:

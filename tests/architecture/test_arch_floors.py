@@ -26,7 +26,6 @@ HOMES = {
     "granian": ("server.http",),
     "argon2": ("auth_backends.passwords",),
     "ldap3": ("auth_backends.ldap",),
-    "pyasn1": ("auth_backends.ldap",),
     "sqlalchemy": ("storage.database",),
     "alembic": ("storage.database",),
     "psycopg": ("storage.database",),
