@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 QUICK := -q -n 2 -m "not system"
 # What is tested against auth_backends/ and storage/, whose branch coverage must stay at 95 % or more.
 COVERED := tests/unit/auth_backends tests/unit/storage tests/contract tests/fuzz tests/front_ends/test_decision_table.py
+# The same against real directories; the other tests of that folder start the whole server.
+DIRECTORIES := tests/directories
+WHOLE := tests/directories/test_directory_sign_in.py
 
 .PHONY: run test check lint types unit clean
 
@@ -24,10 +27,12 @@ test: $(VENV)/.dev
 	$(MAKE) lint types
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(QUICK) $(COVERED)
+	$(BIN)/coverage run -m pytest -q -n 2 --dist loadscope $(DIRECTORIES) $(WHOLE:%=--ignore=%)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --fail-under=95 --omit='*/contract*.py,*/migrations/*'
 	$(BIN)/pytest $(QUICK) tests $(COVERED:%=--ignore=%)
-	$(BIN)/pytest -q -n 2 --dist loadscope -m system tests
+	$(BIN)/pytest -q -n 2 --dist loadscope -m system tests $(DIRECTORIES:%=--ignore=%)
+	$(BIN)/pytest -q $(WHOLE)
 
 check: $(VENV)/.dev lint types unit
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from auth_backends.broker import Broker
-from auth_backends.ldap.backend import LdapBackend
+from auth_backends.ldap.on_demand import LdapOnDemand
 from auth_backends.local import LocalPasswords
 from auth_backends.passwords import PasswordHasher
 from auth_backends.registered_keys import RegisteredApiKeys, RegisteredSshKeys
@@ -29,16 +29,19 @@ def build_broker(store: Store, settings: Settings, book: ProviderBook | None = N
     hasher = PasswordHasher(concurrency=settings.auth.password_concurrency)
     passwords = LocalPasswords(store, hasher)
     directories = book or ProviderBook(store, settings)
+    ldap = LdapOnDemand(directories.ldap, store.users.identity)
 
     def floor_s() -> float:
         return settings.auth.refusal_floor_s if directories.any_directory() else 0.0
 
+    if settings.ldap:  # else the first sign-in would wait for it
+        ldap.load()
     return Broker(
         store,
         {
             Method.LOCAL: passwords,
             Method.LOCAL_KEY: passwords,
-            Method.LDAP: LdapBackend(directories.ldap, store.users.identity),
+            Method.LDAP: ldap,
         },
         ssh_keys=RegisteredSshKeys(min_rsa_bits=settings.auth.min_rsa_bits, clock=time.time),
         api_keys=RegisteredApiKeys(clock=time.time),

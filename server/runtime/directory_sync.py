@@ -10,7 +10,6 @@ from contextlib import suppress
 import structlog
 
 from auth_backends.ldap.sync.api import Report, SyncBusy, Wish
-from auth_backends.ldap.sync.run import synchronise
 from server.providers import ProviderBook
 from server.services import Services
 from storage.database.store import StoreError
@@ -53,7 +52,12 @@ class DirectorySync:
     def round(self) -> list[Report]:
         """Run what is due now. Raises StoreError."""
         reports: list[Report] = []
-        for listed in self._book.listed():
+        providers = self._book.listed()
+        if not providers:
+            return reports
+        from auth_backends.ldap.sync.run import synchronise  # noqa: PLC0415 - a site without a directory does without
+
+        for listed in providers:
             if self._stopping.is_set():
                 break
             if listed.provider is None:

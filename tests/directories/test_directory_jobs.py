@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,3 +140,17 @@ def test_the_floor_of_refusals_is_kept_where_there_is_a_directory(services: Serv
 
     assert without == 0.0
     assert services.settings.auth.refusal_floor_s == build_broker(services.store, services.settings)._floor_s()
+
+
+def test_a_site_without_a_directory_does_not_load_ldap3(services: Services) -> None:
+    """Neither its sign-ins nor its jobs: every worker would pay for it with time and memory."""
+    program = (
+        "import sys; from config.settings import Settings; from server.app import open_services\n"
+        "from server.runtime.directory_sync import DirectorySync\n"
+        f"settings = Settings.model_validate_json({services.settings.model_dump_json()!r})\n"
+        "with open_services(settings, worker='w') as services: DirectorySync(services, leads=bool).round()\n"
+        "print('ldap3' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"
