@@ -58,6 +58,7 @@ class QuaymasterServer:
         self._folder = Path(tempfile.mkdtemp(prefix="quaymaster-test-"))
         self._block = claim_ports()
         self.data = data or self._folder / "data"
+        self.config = config
         self.log_file = self._folder / "server.log"
         self.sftp_port = self._block.port(0)
         self.ftps_port = self._block.port(1)
