@@ -54,19 +54,6 @@ class Sources:
             yield page
             after = page[-1].identity.external_id
 
-    def places(self, provider: str) -> Iterator[tuple[str, str]]:
-        """Give the external id and the hint of every linked person."""
-        after = ""
-        columns = select(identities.c.external_id, identities.c.hint).where(identities.c.provider == provider)
-        while True:
-            query = columns.where(identities.c.external_id > after).order_by(identities.c.external_id).limit(PAGE)
-            with self._database.read() as connection:
-                rows = connection.execute(query).all()
-            if not rows:
-                return
-            yield from ((row.external_id, row.hint) for row in rows)
-            after = rows[-1].external_id
-
     def holders(self, names: Sequence[str]) -> dict[str, str]:
         """Give the id of whoever has or had each of these names or aliases, for those that are somebody's."""
         found: dict[str, str] = {}

@@ -107,6 +107,28 @@ def test_a_primary_group_survives_a_run_that_reads_only_changes(site: SyncSite, 
     assert after == before | {"bob": sorted([*before["bob"], "something-new"])}
 
 
+def test_a_renamed_folder_takes_nobodys_groups(site: SyncSite, domain: SambaAd) -> None:
+    """The names of all entries below it change, and that is no entry's own change."""
+    team = f"OU=Team,{domain.staff_dn}"
+    with domain.administrator() as connection:
+        connection.add(team, "organizationalUnit")
+    domain.create_user("insider", "Str0ng-Passw0rd!", team)
+    domain.create_group("insiders", "insider")
+    site.done()
+    before = site.groups("insider")
+    with domain.administrator() as connection:
+        connection.modify_dn(team, "OU=Crew")
+    domain.create_user("newcomer", "Str0ng-Passw0rd!")
+    report = site.done()
+
+    assert Mode.INCREMENTAL is report.mode
+    assert "newcomer" in did(report)["create"]
+    assert "insiders" in before
+    assert before == site.groups("insider")
+    domain.delete("insider")
+    domain.delete("newcomer")
+
+
 def test_who_moves_out_of_the_base_has_left(site: SyncSite, domain: SambaAd) -> None:
     """Found at once, since the move is a change; whoever comes back is the same user."""
     domain.create_user("mover", "Str0ng-Passw0rd!")

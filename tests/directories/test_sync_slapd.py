@@ -15,8 +15,11 @@ from storage.database.changes import (
     AdoptUser,
     CreateGroup,
     CreateUser,
+    DeleteGroup,
+    DeleteUser,
     MapRole,
     PutGrant,
+    RenameUser,
     SetMethod,
     SetStatus,
     UpdateUser,
@@ -125,17 +128,25 @@ def test_an_administrators_lock_ends_a_user_and_its_end_brings_the_user_back(
 
 
 def test_who_is_deleted_is_found_by_a_full_run(site: SyncSite, directory: Slapd) -> None:
-    """Disabled by default; the incremental run before it does not see it."""
+    """Disabled by default, once."""
     site.done()
     directory.delete("uid=ann,ou=people,dc=lab,dc=test")
-    site.done()
-    between = site.user("ann").status
     report = site.done(full=True)
 
-    assert between is Status.ACTIVE
     assert did(report) == {"disable": ["ann"]}
     assert site.user("ann").status is Status.DEPROVISIONED
     assert did(site.done(full=True)) == {}
+
+
+def test_a_deletion_is_found_whenever_anything_changed(site: SyncSite, directory: Slapd) -> None:
+    """A run that reads who is there needs no full one."""
+    site.done()
+    directory.delete("uid=ann,ou=people,dc=lab,dc=test")
+    directory.add_person("dora")
+    report = site.done()
+
+    assert Mode.INCREMENTAL is report.mode
+    assert did(report) == {"create": ["dora"], "disable": ["ann"]}
 
 
 def test_who_is_deleted_can_be_deleted_here_too(site: SyncSite, directory: Slapd) -> None:
@@ -303,6 +314,22 @@ def test_a_local_user_of_that_name_is_a_conflict_and_never_merged(site: SyncSite
     assert site.store.syncs.conflicts(NAME) == []
 
 
+def test_a_conflict_is_tried_again_by_every_run(site: SyncSite) -> None:
+    """Once the admin has made room, nobody has to change anything in the directory."""
+    person = site.store.apply(CreateUser("ann", Method.LOCAL), actor=ACTOR).subject_id
+    group = site.store.apply(CreateGroup("crew"), actor=ACTOR).subject_id
+    site.done()
+    open_ones = [conflict.name for conflict in site.store.syncs.conflicts(NAME)]
+    site.store.apply(DeleteGroup(group), actor=ACTOR)
+    site.store.apply(RenameUser(person, "ann-local"), actor=ACTOR)
+    site.store.apply(DeleteUser(person), actor=ACTOR)
+    second = site.done()
+
+    assert open_ones == ["ann", "group crew"]
+    assert Mode.INCREMENTAL is second.mode
+    assert (site.groups("bob"), [conflict.name for conflict in site.store.syncs.conflicts(NAME)]) == (["crew"], ["ann"])
+
+
 def test_a_rename_onto_somebody_elses_name_is_a_conflict(site: SyncSite, directory: Slapd) -> None:
     """The person keeps the old name, and everything else follows."""
     site.store.apply(CreateUser("zoe", Method.LOCAL), actor=ACTOR)
@@ -429,6 +456,25 @@ def test_more_than_half_of_a_small_site_waits_too(site: SyncSite, directory: Sla
         directory.delete(f"uid={name},ou=people,dc=lab,dc=test")
     assert Outcome.HELD is site.run(full=True).outcome
     assert len(people) == 2
+
+
+def test_a_slow_mistake_waits_too(site: SyncSite, directory: Slapd) -> None:
+    """Few at a time, run after run: those of the last day count, but not those that an admin approved."""
+    site = changed(site, max_disabled_count=3, max_disabled_percent=1)
+    people = many(directory, 20)
+    site.done()
+    directory.set_locked(people[0], permanently=True)
+    directory.set_locked(people[1], permanently=True)
+    site.done()
+    directory.set_locked(people[2], permanently=True)
+    directory.set_locked(people[3], permanently=True)
+    held = site.run()
+    approved = site.run(approve=held.run_id)
+    directory.set_locked(people[4], permanently=True)
+    after = site.run()
+
+    assert (held.outcome, approved.outcome, after.outcome) == (Outcome.HELD, Outcome.DONE, Outcome.DONE)
+    assert "after 2 within a day" in held.detail
 
 
 def test_a_directory_that_stops_half_way_changes_nothing(site: SyncSite, directory: Slapd) -> None:

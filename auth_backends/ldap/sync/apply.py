@@ -47,7 +47,6 @@ class Applier:
     now: float
     counts: Counter[str] = field(default_factory=Counter)
     conflicts: list[SyncConflict] = field(default_factory=list)
-    settled: list[str] = field(default_factory=list)
     _group_ids: dict[str, str] = field(default_factory=dict)
 
     def steps(self, steps: Iterable[Sequence[Step]], stage: str) -> None:
@@ -117,7 +116,6 @@ class Applier:
             step = replace(step, conflict=True, reason=str(answer.detail["name_kept"]))
         elif not answer.changed and step.action is Action.CHANGE and not step.conflict:
             self.counts["unchanged"] += 1
-            self.settled.append(step.external_id)
             return SyncItem("unchanged", step.subject, step.external_id, "only what is not kept here changed")
         return self._item(step)
 
@@ -127,8 +125,6 @@ class Applier:
             self.conflicts.append(
                 SyncConflict(self.name, step.external_id, step.subject, step.reason, step.hint, self.now)
             )
-        else:
-            self.settled.append(step.external_id)
         return SyncItem(step.action, step.subject, step.external_id, step.reason, step.detail)
 
     def _group_answered(
@@ -140,7 +136,6 @@ class Applier:
             )
             self.counts["skipped"] += 1
             return [SyncItem(Action.SKIP_GROUP, group.name, group.external_id, answer.message)]
-        self.settled.append(group.external_id)
         self._group_ids[group.external_id] = answer.subject_id
         if known is None:
             return [SyncItem(Action.CREATE_GROUP, group.name, group.external_id)]

@@ -220,18 +220,20 @@ def _sets(what: str, old: frozenset[str], new: frozenset[str]) -> dict[str, obje
     return told
 
 
-def reason_to_hold(ending: int, active: int, provider: LdapProvider, *, empty: bool) -> str | None:
+def reason_to_hold(ending: int, active: int, provider: LdapProvider, *, empty: bool, before: int = 0) -> str | None:
     """Say why a run must wait for an admin before it ends so many of the active users, or None.
 
-    The share is the site's own; more than half of all, or an answer without anybody, is never believed at once.
+    ``before`` is how many lost access lately, by other runs. The share is the site's own; more than half of all, or an
+    answer without anybody, is never believed at once.
     """
     if not ending:
         return None
     if empty:
         return f"The directory's answer has nobody in it; {ending} users would lose access."
     allowed = max(provider.max_disabled_count, active * provider.max_disabled_percent // 100)
-    if ending > allowed:
-        return f"{ending} of {active} users would lose access; without an admin's word at most {allowed} may."
+    if ending + before > allowed:
+        lately = f", after {before} within a day" if before else ""
+        return f"{ending} of {active} users would lose access{lately}; without an admin's word at most {allowed} may."
     if ending > MAX_FEW and ending * 2 > active:
         return f"{ending} of {active} users would lose access, which is more than half of all."
     return None

@@ -71,12 +71,10 @@ class Comparison:
             if (default := self._default_group_id()) is not None:
                 external[default] = DEFAULT_GROUP
             self._people(plan, planner, selection, external)
-            if self.snapshot.complete:
-                self._absent(plan, planner)
-            else:
+            if not self.snapshot.complete:
                 self._left(plan, planner)
-                if self.snapshot.groups is not None:
-                    self._only_groups(plan, planner, external)
+            if self.snapshot.complete or self.snapshot.present is not None:
+                self._others(plan, planner, external)
         except BaseException:
             plan.close()
             raise
@@ -131,13 +129,20 @@ class Comparison:
         found = self.snapshot.groups or {}
         return [found[group] for group in groups if group in found]
 
-    def _absent(self, plan: Plan, planner: Planner) -> None:
-        """Sweep: whoever is linked and was not seen has left."""
+    def _others(self, plan: Plan, planner: Planner, external: Mapping[str, str]) -> None:
+        """Sweep: whoever is linked and not there has left; of those who are, the groups may have changed."""
+        present = self.snapshot.present or {}
         for page in self.store.sources.everybody(self.name, Owner.LDAP):
             self.beat()
             for linked in page:
-                if linked.identity.external_id not in self.snapshot.seen:
+                external_id = linked.identity.external_id
+                if external_id in self.snapshot.seen or external_id in self.snapshot.left:
+                    continue
+                if external_id not in present:
                     plan.add(planner.absent(linked, "no longer in the directory", gone=True))
+                elif linked.identity.active:
+                    groups = self.snapshot.memberships.of(external_id, present[external_id])
+                    plan.add(planner.unchanged_but_groups(linked, groups, _held(linked, external)))
 
     def _left(self, plan: Plan, planner: Planner) -> None:
         """Only those who are linked have left; most changed entries of others never were users here."""
@@ -145,17 +150,6 @@ class Comparison:
         for start in range(0, len(left), PAGE):
             for linked in self.store.sources.people(self.name, Owner.LDAP, left[start : start + PAGE]).values():
                 plan.add(planner.absent(linked, "no longer matches the user filter", gone=False))
-
-    def _only_groups(self, plan: Plan, planner: Planner, external: Mapping[str, str]) -> None:
-        """Compare the groups of everybody of whom nothing else was read."""
-        for page in self.store.sources.everybody(self.name, Owner.LDAP):
-            self.beat()
-            for linked in page:
-                external_id = linked.identity.external_id
-                if external_id in self.snapshot.seen or external_id in self.snapshot.left or not linked.identity.active:
-                    continue
-                groups = self.snapshot.memberships.of(external_id, self.snapshot.primary.get(external_id))
-                plan.add(planner.unchanged_but_groups(linked, groups, _held(linked, external)))
 
     def _default_group_id(self) -> str | None:
         if not self.provider.default_group:

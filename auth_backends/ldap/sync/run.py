@@ -32,9 +32,11 @@ from storage.database.sync_log import Mode, Outcome, SyncConflict, SyncItem, Syn
 
 log = structlog.get_logger(__name__)
 
-LEASE_S = 60.0
+LEASE_S = 180.0  # a page may take a minute
 BEAT_S = 10.0
 RETRY_S = 300.0
+DAY_S = 86_400.0
+RUNS_OF_A_DAY = 1500  # one a minute is the most
 JITTER = 0.1
 SHOWN = 10_000  # steps that a dry run or a held run shows
 
@@ -145,7 +147,8 @@ class Run:
                 )
                 snapshot = None
                 if self.mode is Mode.INCREMENTAL and cursor is not None:
-                    snapshot = reading.changes(cursor, lambda: self.store.sources.places(self.name))
+                    pending = [conflict.external_id for conflict in self.store.syncs.conflicts(self.name)]
+                    snapshot = reading.changes(cursor, pending)
                 if snapshot is None:
                     self.mode = Mode.FULL
                     snapshot = reading.everything(cursor)
@@ -174,9 +177,11 @@ class Run:
     def _held(self, plan: Plan, snapshot: Snapshot) -> str | None:
         """Say why the run must wait for an admin, or None."""
         active = self.store.sources.count_active(self.name, Owner.LDAP)
-        empty = snapshot.complete and not snapshot.seen
-        why = reason_to_hold(len(plan.ending), active, self.provider, empty=empty)
-        if why is None and snapshot.complete and plan.linked and not snapshot.groups:
+        everybody = snapshot.seen if snapshot.complete else snapshot.present
+        empty = everybody is not None and not everybody
+        before = self._ended_lately() if plan.ending else 0
+        why = reason_to_hold(len(plan.ending), active, self.provider, empty=empty, before=before)
+        if why is None and snapshot.groups is not None and plan.linked and not snapshot.groups:
             why = "The directory's answer has no group in it; everybody would lose the groups of the directory."
         if why is None or self.wish.approve is None:
             return why
@@ -186,6 +191,15 @@ class Run:
             return None
         names = ", ".join(unseen[:10])
         return f"{why} Run {self.wish.approve} did not show {len(unseen)} of them: {names}."
+
+    def _ended_lately(self) -> int:
+        """How many lost access by the runs of the last day that no admin approved: a slow mistake is one, too."""
+        since = self.clock() - DAY_S
+        return sum(
+            run.counts.get("disabled", 0) + run.counts.get("deleted", 0)
+            for run in self.store.syncs.runs(self.name, limit=RUNS_OF_A_DAY)
+            if run.started_at >= since and run.outcome is not Outcome.HELD and not run.counts.get("approved")
+        )
 
     def _approved(self, run_id: int) -> set[str]:
         run = self.store.syncs.run(run_id)
@@ -200,13 +214,15 @@ class Run:
         assert self.run_id is not None  # noqa: S101 - only a dry run has none
         applier = Applier(self.store, self.name, self.provider, self.run_id, self.listen, self.lease.beat, now)
         applier.counts["seen"] = len(snapshot.seen)
+        if self.wish.approve is not None:
+            applier.counts["approved"] = self.wish.approve
         applier.known_groups(plan.linked)
         applier.steps(_pages(plan.ending), "leavers ended")
         if snapshot.groups is not None:
             applier.groups(snapshot.groups, plan.linked, plan.taken)
         applier.steps(batches(plan.others), "people brought up to date")
         applier.departed_groups(plan.gone)
-        self.store.syncs.settle_conflicts(self.name, applier.conflicts, self._settled(applier, snapshot))
+        self.store.syncs.settle_conflicts(self.name, applier.conflicts, self._settled(snapshot))
         full_at = now if snapshot.complete else state.full_at
         cursor = snapshot.cursor.kept()
         self.store.syncs.keep_state(replace(state, cursor=cursor, full_at=full_at, next_at=self._next()))
@@ -215,11 +231,12 @@ class Run:
         log.info("sync.done", provider=self.name, run=self.run_id, mode=self.mode.value, **applier.counts)
         return self._report(Outcome.DONE, applier.counts, detail, tuple(self.store.syncs.items(self.run_id)))
 
-    def _settled(self, applier: Applier, snapshot: Snapshot) -> list[str]:
-        """A full run settles every conflict that it did not find again."""
-        if not snapshot.complete:
-            return applier.settled
-        return [conflict.external_id for conflict in self.store.syncs.conflicts(self.name)]
+    def _settled(self, snapshot: Snapshot) -> list[str]:
+        """Whatever was read again is settled, unless it was found again."""
+        kept = [conflict.external_id for conflict in self.store.syncs.conflicts(self.name)]
+        if snapshot.complete:
+            return kept
+        return [external_id for external_id in kept if external_id in snapshot.seen or snapshot.groups is not None]
 
     def _waiting(self, plan: Plan, snapshot: Snapshot, why: str) -> Report:
         assert self.run_id is not None  # noqa: S101 - only a dry run has none

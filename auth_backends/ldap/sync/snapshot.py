@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from auth_backends.ldap.connection import LdapConnection
 from auth_backends.ldap.dn import folded_dn
 from auth_backends.ldap.sync.api import Listener, Progress
 from auth_backends.ldap.sync.cursor import Cursor, HighWater, cursor_now
-from auth_backends.ldap.sync.groups import DirectoryGroup, GroupGraph, Memberships, People, read_groups
+from auth_backends.ldap.sync.groups import DirectoryGroup, Memberships, People, read_groups
 from auth_backends.ldap.sync.people import PRIMARY_GROUP, Person, PersonReader, Unusable
 from auth_backends.ldap.sync.spool import Spool
-from auth_backends.ldap.vendors import Preset, external_id_of
+from auth_backends.ldap.vendors import Preset, external_id_of, id_filter
 from config.ldap import LdapProvider
 
 Beat = Callable[[], None]
-Places = Callable[[], Iterator[tuple[str, str]]]
 NOBODY = Memberships({}, {}, {})
+MAX_PENDING = 500
+IDS = 50  # in one filter
 
 
 @dataclass(slots=True)
 class Snapshot:
     """``groups`` None means that they were not read, since nothing of them changed.
 
-    ``seen`` are the external ids of all people read, ``left`` those of people who are there but no longer users here;
-    ``primary`` are the primary groups of people of whom nothing else was read.
+    ``seen`` are the external ids of all people read, ``left`` those of people who are there but no longer users here.
+    ``present`` are the external ids of everybody who is a user there, where that was read, with the primary group if
+    there is one; whoever is linked and not among them has gone.
     """
 
     cursor: Cursor
@@ -35,7 +37,7 @@ class Snapshot:
     left: set[str] = field(default_factory=set)
     groups: dict[str, DirectoryGroup] | None = None
     memberships: Memberships = NOBODY
-    primary: dict[str, int] = field(default_factory=dict)
+    present: dict[str, int | None] | None = None
     complete: bool = False
 
     def close(self) -> None:
@@ -65,18 +67,18 @@ class Reading:
             for person in self._people(self.preset.user_filter, snapshot, water):
                 places[folded_dn(person.dn)] = person.external_id
                 called[person.name] = person.external_id
-            graph = self._groups(places, called)
-            self._keep(snapshot, graph)
+            self._read_groups(snapshot, People(places, called))
             snapshot.cursor = water.next(begun, before)
         except BaseException:
             snapshot.close()
             raise
         return snapshot
 
-    def changes(self, since: Cursor, places: Places) -> Snapshot | None:
+    def changes(self, since: Cursor, pending: Sequence[str]) -> Snapshot | None:
         """Read what changed since then; None if this server cannot say, and everything must be read.
 
-        ``places`` gives the external id and the last known DN of every linked person.
+        ``pending`` are external ids to read again whether they changed or not: of people and groups that could not be
+        brought here the last time.
         """
         begun = cursor_now(self.connection, self.preset, self.now)
         if not since.fits(begun):
@@ -84,20 +86,31 @@ class Reading:
         snapshot, water = Snapshot(begun), HighWater(self.preset)
         try:
             changed = since.changed_filter(self.preset)
-            for _ in self._people(f"(&{self.preset.user_filter}{changed})", snapshot, water):
-                pass
+            self._take(f"(&{self.preset.user_filter}{changed})", snapshot, water)
             self._look_for_leavers(changed, snapshot, water)
-            touched = self._any_group_changed(changed, water)
+            touched = self._any_group_changed(changed, water) or self._read_again(pending, snapshot)
             if touched and self.provider.groups_required:
                 snapshot.close()
                 return None  # whoever joined a required group may be nobody's change but the group's
             if touched or len(snapshot.people):
-                self._groups_of_known(snapshot, places)
+                self._groups_of_everybody(snapshot)
             snapshot.cursor = water.next(begun, since)
         except BaseException:
             snapshot.close()
             raise
         return snapshot
+
+    def _take(self, wanted: str, snapshot: Snapshot, water: HighWater) -> None:
+        for _ in self._people(wanted, snapshot, water):
+            pass
+
+    def _read_again(self, pending: Sequence[str], snapshot: Snapshot) -> bool:
+        """Read people again by their ids; say whether some of them are none, and so must be groups."""
+        ids = list(pending[:MAX_PENDING])
+        for start in range(0, len(ids), IDS):
+            wanted = "".join(id_filter(self.preset, external_id) for external_id in ids[start : start + IDS])
+            self._take(f"(&{self.preset.user_filter}(|{wanted}))", snapshot, HighWater(self.preset))
+        return not snapshot.seen.issuperset(pending)
 
     def _people(self, wanted: str, snapshot: Snapshot, water: HighWater) -> Iterator[Person]:
         base = self.provider.user_base_dn or self.provider.base_dn
@@ -140,42 +153,37 @@ class Reading:
                 found = True
         return found
 
-    def _groups_of_known(self, snapshot: Snapshot, places: Places) -> None:
-        """Read all groups; people are told by where they were last seen, and by where the changed ones are now."""
-        known: dict[str, str] = {folded_dn(hint): external_id for external_id, hint in places() if hint}
-        called: dict[str, str] = {}
-        for page in snapshot.people.pages(1000):
-            for person in page:
-                known[folded_dn(person.dn)] = person.external_id
-                called[person.name] = person.external_id
-        for dn, external_id in known.items():
-            called.setdefault(_login_of(dn), external_id)
-        if self.preset.is_active_directory:
-            self._primary_groups(snapshot)
-        self._keep(snapshot, self._groups(known, called))
+    def _groups_of_everybody(self, snapshot: Snapshot) -> None:
+        """Read who is there and where, and all groups.
 
-    def _primary_groups(self, snapshot: Snapshot) -> None:
-        """Read who has which primary group: no group names these members, and their change is the person's."""
+        Where somebody was last seen is not enough: a folder above may have another name, which is nobody's change but
+        the folder's. Nor does any group tell of those who have it as their primary group.
+        """
+        at: dict[str, str] = {}
+        called: dict[str, str] = {}
+        snapshot.present = {}
         base = self.provider.user_base_dn or self.provider.base_dn
-        for page in self.connection.pages(base, self.preset.user_filter, (self.preset.id_attribute, PRIMARY_GROUP)):
+        wanted = [self.preset.id_attribute, self.preset.login_attribute]
+        if self.preset.is_active_directory:
+            wanted.append(PRIMARY_GROUP)
+        for page in self.connection.pages(base, self.preset.user_filter, wanted):
             self.beat()
             for entry in page:
-                external_id, group = external_id_of(self.preset, entry), entry.text(PRIMARY_GROUP)
-                if external_id is not None and group is not None and group.isdigit():
-                    snapshot.primary[external_id] = int(group)
+                external_id = external_id_of(self.preset, entry)
+                if external_id is None:
+                    continue
+                group = entry.text(PRIMARY_GROUP)
+                snapshot.present[external_id] = int(group) if group is not None and group.isdigit() else None
+                at[folded_dn(entry.dn)] = external_id
+                called[(entry.text(self.preset.login_attribute) or "").casefold()] = external_id
+            self.listen(Progress("people looked at", len(snapshot.present)))
+        self._read_groups(snapshot, People(at, called))
 
-    def _groups(self, places: dict[str, str], called: dict[str, str]) -> GroupGraph:
+    def _read_groups(self, snapshot: Snapshot, people: People) -> None:
         def heard(count: int) -> None:
             self.beat()
             self.listen(Progress("groups read", count))
 
-        return read_groups(self.connection, self.provider, self.preset, People(places, called), heard)
-
-    def _keep(self, snapshot: Snapshot, graph: GroupGraph) -> None:
+        graph = read_groups(self.connection, self.provider, self.preset, people, heard)
         snapshot.groups = graph.groups
         snapshot.memberships = graph.memberships()
-
-
-def _login_of(dn: str) -> str:
-    """Give the value of a folded DN's first part: a posix group names its members by it (RFC 2307, memberUid)."""
-    return dn.partition(",")[0].partition("=")[2]

@@ -332,7 +332,6 @@ def test_what_is_known_of_a_source_is_read_in_bulk(store: Store) -> None:
         "ann",
         "bob",
     ]
-    assert dict(store.sources.places("corp")) == {"e-ann": "uid=ann,ou=people", "e-bob": "uid=bob"}
     assert store.sources.holders(["ann", "corp\\ann", "nobody"]) == {"ann": user.id, "corp\\ann": user.id}
     assert store.sources.count_active("corp", Owner.LDAP) == 1
 
