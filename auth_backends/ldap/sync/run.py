@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import SystemRandom
@@ -148,7 +148,7 @@ class Run:
                 snapshot = None
                 if self.mode is Mode.INCREMENTAL and cursor is not None:
                     pending = [conflict.external_id for conflict in self.store.syncs.conflicts(self.name)]
-                    snapshot = reading.changes(cursor, pending)
+                    snapshot = reading.changes(cursor, pending, self._has_newcomers)
                 if snapshot is None:
                     self.mode = Mode.FULL
                     snapshot = reading.everything(cursor)
@@ -158,6 +158,9 @@ class Run:
                 snapshot.close()
         finally:
             directory.close()
+
+    def _has_newcomers(self, external_ids: Sequence[str]) -> bool:
+        return len(self.store.sources.people(self.name, Owner.LDAP, external_ids)) < len(external_ids)
 
     # Comparing --------------------------------------------------------------------------------------
 

@@ -16,8 +16,10 @@ from auth_backends.ldap.vendors import Preset, external_id_of, id_filter
 from config.ldap import LdapProvider
 
 Beat = Callable[[], None]
+Newcomers = Callable[[Sequence[str]], bool]
 NOBODY = Memberships({}, {}, {})
 MAX_PENDING = 500
+CHUNK = 500
 IDS = 50  # in one filter
 
 
@@ -74,11 +76,11 @@ class Reading:
             raise
         return snapshot
 
-    def changes(self, since: Cursor, pending: Sequence[str]) -> Snapshot | None:
+    def changes(self, since: Cursor, pending: Sequence[str], newcomers: Newcomers) -> Snapshot | None:
         """Read what changed since then; None if this server cannot say, and everything must be read.
 
         ``pending`` are external ids to read again whether they changed or not: of people and groups that could not be
-        brought here the last time.
+        brought here the last time. ``newcomers`` says whether some of these people are linked to nobody.
         """
         begun = cursor_now(self.connection, self.preset, self.now)
         if not since.fits(begun):
@@ -92,13 +94,19 @@ class Reading:
             if touched and self.provider.groups_required:
                 snapshot.close()
                 return None  # whoever joined a required group may be nobody's change but the group's
-            if touched or len(snapshot.people):
+            if touched or self._moves_groups(snapshot, newcomers):
                 self._groups_of_everybody(snapshot)
             snapshot.cursor = water.next(begun, since)
         except BaseException:
             snapshot.close()
             raise
         return snapshot
+
+    def _moves_groups(self, snapshot: Snapshot, newcomers: Newcomers) -> bool:
+        """Whether these people may be in other groups than before, though no group changed: new ones, and AD's."""
+        if self.preset.is_active_directory:  # the primary group is the person's own attribute
+            return len(snapshot.people) > 0
+        return any(newcomers([person.external_id for person in page]) for page in snapshot.people.pages(CHUNK))
 
     def _take(self, wanted: str, snapshot: Snapshot, water: HighWater) -> None:
         for _ in self._people(wanted, snapshot, water):
