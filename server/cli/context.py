@@ -12,9 +12,11 @@ from typing import Annotated
 
 import typer
 
+from config.ldap import LdapProvider
 from config.loading import load_settings
 from config.settings import Settings
 from server.cli.output import Failure, note, reporting
+from server.providers import Listed, ProviderBook
 from storage.database.changes import Applied, Change
 from storage.database.errors import InvalidName
 from storage.database.migrate import SchemaState, migrate, schema_state
@@ -61,6 +63,30 @@ class Site:
             raise Failure(f"There is no folder {name!r}.", then="list the folders with: quaymaster folder list")
         return found
 
+    def directories(self) -> list[Listed]:
+        """Give every directory of the site by name, also those that cannot be used now."""
+        return ProviderBook(self.store, self.settings).listed()
+
+    def listed(self, name: str) -> Listed:
+        """Find a directory by name, whether it can be used or not. Raises Failure."""
+        every = self.directories()
+        found = next((listed for listed in every if listed.name == name), None)
+        if found is None:
+            known = ", ".join(f"{listed.name} ({listed.origin})" for listed in every)
+            raise Failure(
+                f"There is no provider {name!r}.",
+                f"known are: {known}" if known else "none is set up yet",
+                "correct the name" if known else "add one with: quaymaster provider add ldap NAME",
+            )
+        return found
+
+    def directory(self, name: str) -> LdapProvider:
+        """Find a directory that can be used, with its secrets. Raises Failure."""
+        listed = self.listed(name)
+        if listed.provider is None:
+            raise unreadable(name, listed.problem)
+        return listed.provider
+
 
 @contextmanager
 def open_site(config: Path | None) -> Iterator[Site]:
@@ -97,6 +123,16 @@ def _make_data_folder(data: Path) -> None:
             "run as the user that the server runs as, or name another folder with QUAYMASTER_DATA",
         ) from error
     note(f"A new data folder was made: {data}. If the server uses another one, give --config or QUAYMASTER_DATA.")
+
+
+def unreadable(name: str, problem: str) -> Failure:
+    """Say that a kept provider cannot be used, and what to do."""
+    return Failure(
+        f"The provider {name!r} cannot be used.",
+        problem,
+        f"give this machine the site's key, or set the secret anew: quaymaster provider set {name} "
+        "--bind-password-stdin",
+    )
 
 
 def actor() -> str:

@@ -16,6 +16,8 @@ COMMANDS = (
     "migrate",
     "user",
     "group",
+    "provider",
+    "sync",
     "folder",
     "grant",
     "key",

@@ -8,12 +8,14 @@ import typer
 
 from server.cli import values
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
+from server.cli.linking import link_newcomer, link_view, linked, needed_link
 from server.cli.output import Failure, emit_record, emit_rows, note, warn
 from server.cli.passwords import hashed_password, password_rule
 from server.cli.user_fields import (
     DisplayName,
     Email,
     Expires,
+    ExternalId,
     Networks,
     PasswordStdin,
     Protocols,
@@ -21,6 +23,7 @@ from server.cli.user_fields import (
     Quota,
     changed_fields,
 )
+from server.cli.user_links import adopt, link, unlink
 from server.cli.views import View, api_key_view, grant_view, ssh_key_view, user_view
 from storage.database.changes import (
     CreateUser,
@@ -34,6 +37,9 @@ from storage.database.changes import (
 from storage.database.records import Method, Role, Status, User
 
 app = typer.Typer(no_args_is_help=True, help="People and service accounts.")
+app.command("link")(link)
+app.command("unlink")(unlink)
+app.command("adopt")(adopt)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Login name.")]
 MethodOption = Annotated[Method, typer.Option("--method", help="How the user proves who they are.")]
@@ -47,6 +53,7 @@ def add(
     *,
     method: MethodOption,
     provider: Provider = None,
+    external_id: ExternalId = None,
     password_stdin: PasswordStdin = False,
     admin: Annotated[bool, typer.Option("--admin", help="May administer the server.")] = False,
     break_glass: Annotated[
@@ -61,9 +68,13 @@ def add(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create a user. At a terminal the password of a local user is asked for; in a script use --password-stdin."""
+    """Create a user. At a terminal the password of a local user is asked for; in a script use --password-stdin.
+
+    An ldap user is looked up in the directory by the login name and linked by the immutable id. The sync leaves such a
+    user alone; to hand one to the directory as a whole, see adopt.
+    """
     with open_site(config) as site:
-        _check_method(method, provider, break_glass=break_glass)
+        _check_method(method, provider, external_id, break_glass=break_glass)
         change = CreateUser(
             name=name,
             method=method,
@@ -78,24 +89,31 @@ def add(
             expires_at=values.expiry(expires),
             password_hash=hashed_password(site.settings, method, from_stdin=password_stdin),
         )
+        wanted = needed_link(site, method, provider, name, external_id=external_id)
         site.apply(change)
         user = site.user(name)
+        link_newcomer(site, user, wanted)
         _emit(site, user, as_json=as_json)
         _next_step(user, has_password=change.password_hash is not None)
 
 
 @app.command("list")
 def list_(
+    *,
     group: Annotated[str | None, typer.Option("--group", help="Only members of this group.")] = None,
     method: Annotated[Method | None, typer.Option("--method", help="Only users of this method.")] = None,
     status: Annotated[Status | None, typer.Option("--status", help="Only users in this status.")] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", metavar="P", help="Only users who belong to this provider.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the users."""
     with open_site(config) as site:
         group_id = site.group(group).id if group else None
-        rows = [user_view(user) for user in site.store.users.list(group=group_id, method=method, status=status)]
+        found = site.store.users.list(group=group_id, method=method, status=status)
+        rows = [user_view(user) for user in found if provider is None or user.provider == provider]
         emit_rows(rows, COLUMNS, as_json=as_json, empty="There are no users. Add one with: quaymaster user add")
 
 
@@ -107,6 +125,8 @@ def show(name: Name, config: ConfigOption = None, as_json: JsonOption = False) -
         record = {
             **user_view(user),
             "has_password": site.store.credentials.password_hash(user.id) is not None,
+            "aliases": site.store.users.aliases_of(user.id),
+            "links": [link_view(identity) for identity in site.store.users.identities_of(user.id)],
             "groups": [group.name for group in site.store.users.groups_of(user.id)],
             "keys": [ssh_key_view(key, user.name) for key in site.store.credentials.ssh_keys_of(user.id)],
             "apikeys": [api_key_view(key, user.name) for key in site.store.credentials.api_keys_of(user.id)],
@@ -160,16 +180,22 @@ def enable(name: Name, config: ConfigOption = None, as_json: JsonOption = False)
 @app.command("set-method")
 def set_method(
     name: Name,
+    *,
     method: MethodOption,
     provider: Provider = None,
+    external_id: ExternalId = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change how a user proves who they are; keys, home and grants stay, and live sessions are checked again."""
+    """Change how a user proves who they are; keys, home and grants stay, and live sessions are checked again.
+
+    A user who becomes an ldap user is linked to the directory as by link.
+    """
     with open_site(config) as site:
         user = site.user(name)
-        _check_method(method, provider, break_glass=user.break_glass)
-        site.apply(SetMethod(user.id, method, provider))
+        _check_method(method, provider, external_id, break_glass=user.break_glass)
+        with linked(site, user, method, provider, external_id):
+            site.apply(SetMethod(user.id, method, provider))
         _emit(site, site.user(name), as_json=as_json)
 
 
@@ -242,7 +268,13 @@ def _grants(site: Site, user: User) -> list[View]:
     ]
 
 
-def _check_method(method: Method, provider: str | None, *, break_glass: bool) -> None:
+def _check_method(method: Method, provider: str | None, external_id: str | None, *, break_glass: bool) -> None:
+    if external_id and (method is not Method.LDAP or not provider):
+        raise Failure(
+            "--external-id goes with --method ldap and --provider only.",
+            "it is the immutable id of an entry of one directory",
+            "leave it away, or name the directory",
+        )
     if provider and method in {Method.LOCAL, Method.LOCAL_KEY, Method.NONE}:
         raise Failure(
             f"--provider does not go with --method {method}.",

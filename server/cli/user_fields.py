@@ -15,6 +15,12 @@ Texts = list[str] | None
 Provider = Annotated[
     str | None, typer.Option("--provider", metavar="P", help="Directory or identity provider of ldap, saml and oidc.")
 ]
+ExternalId = Annotated[
+    str | None,
+    typer.Option(
+        "--external-id", metavar="ID", help="The person's immutable id there; then the directory is not asked."
+    ),
+]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
 ]

@@ -25,10 +25,13 @@ _SPANS = {
     "m": timedelta(days=30),
     "y": timedelta(days=365),
 }
+_INTERVAL = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[smhd]?)")
+_INTERVALS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 PROTOCOLS = tuple(front_end.value for front_end in FrontEnd)
 
 QUOTA_HELP = "Bytes, or with K, M, G or T (1024-based): 10G. 'none' for no limit."
 EXPIRES_HELP = "A date (2027-01-31: the end of that day, UTC), an ISO 8601 time, or a span from now: 12h, 30d, 6w, 1y."
+INTERVAL_HELP = "Seconds, or with s, m (minutes), h or d: 90s, 30m, 1h."
 NETWORKS_HELP = "Networks it may be used from, separated by commas: 10.0.0.0/8,2001:db8::/32. Repeatable."
 PROTOCOLS_HELP = f"Ways in, separated by commas: {', '.join(PROTOCOLS)}. Repeatable. Default: any."
 
@@ -65,6 +68,19 @@ def _moment(text: str, now: float) -> float | None:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def interval(text: str, option: str) -> float:
+    """Read a length of time in seconds; here ``m`` is a minute. Raises Failure."""
+    if (match := _INTERVAL.fullmatch(text.strip())) is None:
+        raise Failure(f"{text!r} is no length of time.", then=f"{option}: {INTERVAL_HELP}")
+    return float(match["number"]) * _INTERVALS[match["unit"]]
+
+
+def shown_interval(seconds: float) -> str:
+    """Write a length of time in the largest unit that leaves no rest."""
+    unit = next((unit for unit in "dhm" if seconds and not seconds % _INTERVALS[unit]), "s")
+    return f"{seconds / _INTERVALS[unit]:g}{unit}"
 
 
 def networks(values: Iterable[str] | None) -> tuple[str, ...]:
@@ -134,6 +150,16 @@ def _split(values: Iterable[str] | None) -> list[str]:
 def unless_any(values: list[str]) -> list[str]:
     """Give no values where the one word ``any`` was given."""
     return [] if values == ["any"] else values
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask at a terminal before something that matters; a script must say ``--yes``. Raises Failure."""
+    if yes:
+        return
+    if not at_terminal():
+        raise Failure("This must be confirmed.", question, "answer at a terminal, or say --yes")
+    if not typer.confirm(question, err=True):
+        raise Failure("Nothing was changed.")
 
 
 def at_terminal() -> bool:

@@ -6,6 +6,7 @@ import importlib
 import io
 import re
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,14 @@ from config.fields import leaves
 from server.cli.main import COMMANDS
 from tests.support.sources import modules
 
+DIRECTORY = (
+    {"--host", "--security", "--ca-file", "--tls-name", "--vendor", "--base-dn", "--user-base-dn", "--group-base-dn"}
+    | {"--bind-user", "--user-filter", "--group-filter", "--id-attribute", "--login-attribute", "--alias-attribute"}
+    | {"--domain", "--upn-suffix", "--groups-include", "--groups-exclude", "--groups-required", "--default-group"}
+    | {"--protocols", "--home-layout", "--on-departure", "--sync-interval", "--full-sync-interval", "--timeout"}
+    | {"--max-disabled-percent", "--max-disabled-count", "--connections", "--lockout-threshold", "--lockout-window"}
+)
+
 # noun -> command -> options; a command of one word has the noun itself as its only command
 CONTRACT: dict[str, dict[str, set[str]]] = {
     "serve": {"serve": {"--config", "--demo", "--workers"}},
@@ -23,18 +32,37 @@ CONTRACT: dict[str, dict[str, set[str]]] = {
     "config": {"check": {"--config"}, "show": {"--config", "--json"}, "reference": set()},
     "user": {
         "add": {"--method", "--provider", "--password-stdin", "--admin", "--break-glass", "--display-name", "--email"}
-        | {"--quota", "--expires", "--protocols", "--networks", "--json"},
-        "list": {"--json"},
+        | {"--quota", "--expires", "--protocols", "--networks", "--external-id", "--json"},
+        "list": {"--provider", "--json"},
         "show": {"--json"},
         "disable": {"--json"},
         "enable": {"--json"},
-        "set-method": {"--method", "--provider", "--json"},
+        "set-method": {"--method", "--provider", "--external-id", "--json"},
+        "link": {"--provider", "--external-id", "--json"},
+        "unlink": {"--provider", "--json"},
+        "adopt": {"--provider", "--external-id", "--yes", "--json"},
         "rename": {"--json"},
         "delete": {"--json"},
         "passwd": {"--password-stdin", "--json"},
     },
     "group": {
         name: {"--config", "--json"} for name in ("add", "list", "show", "delete", "add-member", "remove-member")
+    },
+    "provider": {
+        "add ldap": DIRECTORY | {"--bind-password-stdin", "--no-test", "--json"},
+        "set": DIRECTORY | {"--bind-password-stdin", "--no-test", "--json"},
+        "list": {"--json"},
+        "show": {"--json"},
+        "test": {"--login", "--json"},
+        "remove": {"--yes", "--json"},
+        "map-role": {"--group-id", "--group", "--role", "--yes", "--json"},
+        "unmap-role": {"--group-id", "--json"},
+    },
+    "sync": {
+        "run": {"--full", "--dry-run", "--approve", "--json"},
+        "status": {"--json"},
+        "log": {"--run", "--limit", "--json"},
+        "conflicts": {"--json"},
     },
     "folder": {"add": {"--root", "--quota", "--json"}, "list": {"--json"}, "delete": {"--json"}},
     "grant": {
@@ -73,7 +101,15 @@ VARIABLES = {
 
 def commands(noun: str) -> dict[str, Any]:
     command: Any = typer.main.get_command(importlib.import_module(f"server.cli.{noun}").app)
-    return dict(command.commands) if hasattr(command, "commands") else {noun: command}
+    return dict(_leaves(command, ())) if hasattr(command, "commands") else {noun: command}
+
+
+def _leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "commands"):
+        yield " ".join(path), command
+        return
+    for name, inner in command.commands.items():
+        yield from _leaves(inner, (*path, name))
 
 
 def options(command: Any) -> set[str]:

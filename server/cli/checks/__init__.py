@@ -10,6 +10,7 @@ from server.cli.checks.data import check_data, check_database, check_people, che
 from server.cli.checks.keys import check_certificate, check_host_keys
 from server.cli.checks.machine import check_clock, check_kernel, check_open_files, check_python
 from server.cli.checks.ports import check_ports
+from server.cli.checks.providers import check_providers
 
 __all__ = ["Check", "Outcome", "run_checks"]
 
@@ -30,4 +31,5 @@ def _all(settings: Settings) -> Iterator[Check]:
     yield check_people(settings)
     yield check_host_keys(settings)
     yield check_certificate(settings)
+    yield from check_providers(settings)
     yield from check_ports(settings)

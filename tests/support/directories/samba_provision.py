@@ -99,7 +99,7 @@ def _provision(configuration: str, folder: str) -> Any:
 
 
 def _add_user(samdb: Any, name: str, unit: str, password: str | None = None) -> None:
-    entry = {
+    entry: dict[str, str | bytes] = {
         "dn": f"CN={name},{unit}",
         "objectClass": "user",
         "sAMAccountName": name,

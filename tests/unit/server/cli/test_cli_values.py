@@ -80,3 +80,22 @@ def test_printable_keeps_letters_and_shows_the_rest() -> None:
     """Non-Latin letters and emoji stay; control, format and private characters become escapes."""
     assert printable("Ünï 漢 😀") == "Ünï 漢 😀"
     assert printable("\x1b[31m\n\u200f") == "\\x1b[31m\\n\\u200f"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "shown"),
+    [("90", 90.0, "90s"), ("2 s", 2.0, "2s"), ("30m", 1800.0, "30m"), ("1.5h", 5400.0, "90m"), ("2d", 172800.0, "2d")],
+)
+def test_lengths_of_time(text: str, seconds: float, shown: str) -> None:
+    """Seconds unless a unit is given, ``m`` for minutes; they are shown in the largest unit without a rest."""
+    assert values.interval(text, "--sync-interval") == seconds
+    assert values.shown_interval(seconds) == shown
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1w", "h", "1h30m", "soon"])
+def test_other_lengths_of_time_are_refused(text: str) -> None:
+    """With the option and the accepted forms."""
+    with pytest.raises(Failure) as refused:
+        values.interval(text, "--sync-interval")
+
+    assert refused.value.then.startswith("--sync-interval: ")

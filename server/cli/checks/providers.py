@@ -1,0 +1,126 @@
+"""Checks of the directories, as far as this machine can tell; nothing is sent to them."""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from config.settings import Settings
+from server.cli.checks.check import Check, fail, ok, warn
+from server.providers import Listed, Origin, ProviderBook
+from storage.database.errors import StoreError
+from storage.database.migrate import SchemaState, schema_state
+from storage.database.sealing import load_site_key
+from storage.database.store import Store, open_store
+from storage.database.sync_log import Outcome, SyncRun
+
+KEY = "site key"
+LATE = 3  # intervals
+
+
+def check_providers(settings: Settings) -> Iterator[Check]:
+    """Every directory can be used, its secrets open, and its sync runs."""
+    try:
+        if schema_state(settings.database_url) is not SchemaState.CURRENT:
+            yield from _of_file(settings)
+            return
+        store = open_store(settings.database_url, pool_size=1)
+    except StoreError:  # the database has a line of its own
+        yield from _of_file(settings)
+        return
+    try:
+        yield from _checked(settings, store)
+    except StoreError as error:
+        yield warn("providers", f"not looked at: {error}", "see the line on the database")
+    finally:
+        store.close()
+
+
+def _of_file(settings: Settings) -> Iterator[Check]:
+    for name, provider in sorted(settings.ldap.items()):
+        listed = Listed(name, Origin.FILE, provider)
+        yield _unusable(listed) or ok(_name(listed), "set in the TOML file")
+
+
+def _checked(settings: Settings, store: Store) -> Iterator[Check]:
+    kept = store.providers.list()
+    if any(row.secrets for row in kept) or _is_there(settings.site_key_file):
+        yield _check_key(settings.site_key_file)
+    for row in kept:
+        if row.name in settings.ldap:
+            yield warn(
+                f"provider {row.name}",
+                "set in the TOML file and kept in the database, too; the file's counts",
+                f"take one away: the table [ldap.{row.name}] of the file, or quaymaster provider remove {row.name}",
+            )
+    for listed in ProviderBook(store, settings).listed():
+        yield _unusable(listed) or _check_sync(listed, store)
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # a folder that cannot be entered: the key cannot be read, which is told
+        return True
+
+
+def _check_key(file: Path) -> Check:
+    try:
+        load_site_key(file)
+        mode = file.stat().st_mode
+    except (StoreError, OSError) as error:
+        return fail(KEY, f"{error}", "put the site's key file there, or set the secrets anew: quaymaster provider set")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return fail(KEY, f"{file} can be read by others", f"run: chmod 600 {file}")
+    return ok(KEY, str(file))
+
+
+def _unusable(listed: Listed) -> Check | None:
+    name, provider = _name(listed), listed.provider
+    if provider is None:
+        return fail(
+            name,
+            listed.problem,
+            "give this machine the site's key, or set the secret anew: "
+            f"quaymaster provider set {listed.name} --bind-password-stdin",
+        )
+    if provider.ca_file is None:
+        return None
+    try:
+        provider.ca_file.read_bytes()
+    except OSError as error:
+        return fail(name, f"{provider.ca_file}: {error.strerror}", "let the service's user read it, or correct ca_file")
+    return None
+
+
+def _check_sync(listed: Listed, store: Store) -> Check:
+    name, runs = _name(listed), store.syncs.runs(listed.name, limit=1)
+    if not runs:
+        return ok(name, f"{listed.origin}; the sync has not run yet")
+    last = runs[0]
+    match last.outcome:
+        case Outcome.HELD:
+            return warn(name, f"run {last.id} of the sync is held", f"see: quaymaster sync status {listed.name}")
+        case Outcome.FAILED:
+            return warn(
+                name, f"run {last.id} of the sync: {last.detail}", f"run: quaymaster provider test {listed.name}"
+            )
+        case _:
+            return _check_age(name, listed, last)
+
+
+def _check_age(name: str, listed: Listed, last: SyncRun) -> Check:
+    age, detail = time.time() - last.started_at, f"{listed.origin}; run {last.id} of the sync: {last.outcome}"
+    if listed.provider is not None and age > LATE * listed.provider.sync_interval_s:
+        return warn(
+            name,
+            f"the sync has not run for {age / 3600:.1f} hours",
+            f"it runs while quaymaster serve does; by hand: quaymaster sync run {listed.name}",
+        )
+    return ok(name, detail)
+
+
+def _name(listed: Listed) -> str:
+    return f"provider {listed.name}"
