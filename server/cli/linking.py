@@ -10,7 +10,7 @@ from server.cli import directories
 from server.cli.context import Site
 from server.cli.output import Failure, moment, warn
 from server.cli.views import View
-from storage.database.changes import DeleteUser, LinkIdentity, UnlinkIdentity
+from storage.database.changes import LinkIdentity, UnlinkIdentity
 from storage.database.errors import StoreError
 from storage.database.records import Identity, Method, User
 from storage.database.sync_log import SyncConflict
@@ -99,33 +99,6 @@ def needed_link(
     if method is not Method.LDAP or (directory := directory_of(site, provider)) is None:
         return None
     return wanted_link(site, directory, login, external_id, user)
-
-
-def link_newcomer(site: Site, user: User, wanted: Link | None) -> None:
-    """Link a user who was just made; if that fails, the user does not stay. Raises Failure."""
-    if wanted is None:
-        return
-    try:
-        link_user(site, user, wanted)
-    except StoreError as error:
-        raise _not_kept(site, user, wanted, error) from None
-    tell_unverified(wanted)
-
-
-def _not_kept(site: Site, user: User, wanted: Link, error: StoreError) -> Failure:
-    try:
-        site.apply(DeleteUser(user.id))
-    except StoreError:
-        return Failure(
-            f"{user.name} was made and could not be linked.",
-            str(error),
-            f"link the user: quaymaster user link {user.name} --provider {wanted.provider}",
-        )
-    return Failure(
-        f"{user.name} could not be linked, so the user was not kept.",
-        str(error),
-        "the name stays reserved, as that of every deleted user: choose another one",
-    )
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from server.cli import values
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
-from server.cli.linking import link_newcomer, link_view, linked, needed_link
+from server.cli.linking import link_view, linked, needed_link, tell_unverified
 from server.cli.output import Failure, emit_record, emit_rows, note, warn
 from server.cli.passwords import hashed_password, password_rule
 from server.cli.user_fields import (
@@ -89,10 +90,13 @@ def add(
             expires_at=values.expiry(expires),
             password_hash=hashed_password(site.settings, method, from_stdin=password_stdin),
         )
-        wanted = needed_link(site, method, provider, name, external_id=external_id)
+        link = needed_link(site, method, provider, name, external_id=external_id)
+        if link is not None:
+            change = replace(change, external_id=link.external_id, hint=link.hint)
         site.apply(change)
         user = site.user(name)
-        link_newcomer(site, user, wanted)
+        if link is not None:
+            tell_unverified(link)
         _emit(site, user, as_json=as_json)
         _next_step(user, has_password=change.password_hash is not None)
 

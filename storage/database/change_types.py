@@ -23,7 +23,10 @@ UNSET = Unset.UNSET
 
 @dataclass(frozen=True, slots=True)
 class CreateUser:
-    """Make an active user. ``home`` defaults to the name; ``password_hash`` only for local methods."""
+    """Make an active user. ``home`` defaults to the name; ``password_hash`` only for local methods.
+
+    ``external_id`` links the user to a person at ``provider``, who was last seen at ``hint``.
+    """
 
     name: str
     method: Method
@@ -39,6 +42,8 @@ class CreateUser:
     networks: tuple[str, ...] = ()
     expires_at: float | None = None
     password_hash: str | None = field(default=None, repr=False)
+    external_id: str | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,10 @@ class RenameUser:
 
 @dataclass(frozen=True, slots=True)
 class SetMethod:
-    """Give a user another way to prove who they are; a stored password ends with the local methods."""
+    """Give a user another way to prove who they are; a stored password ends with the local methods.
+
+    A user whom a directory managed is the site's own from then on, if the provider is another one.
+    """
 
     user_id: str
     method: Method

@@ -323,7 +323,8 @@ def _planned(plan: Plan, snapshot: Snapshot) -> dict[str, int]:
 def _sentence(counts: Counter[str]) -> str:
     words = ("created", "changed", "disabled", "deleted", "skipped")
     done = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
-    return f"{counts['seen']} people seen: {done or 'nothing to change'}."
+    people = "1 person" if counts["seen"] == 1 else f"{counts['seen']} people"
+    return f"{people} seen: {done or 'nothing to change'}."
 
 
 __all__ = ["SyncConflict", "fingerprint", "synchronise"]

@@ -76,7 +76,8 @@ def refuse_dependants(tx: Connection, provider: str) -> None:
         return
     names = tx.execute(select(users.c.name).where(depends).order_by(users.c.name).limit(SHOWN_USERS)).scalars().all()
     more = f" and {count - len(names)} more" if count > len(names) else ""
-    raise Conflict(f"{count} users depend on the provider {provider!r}: {', '.join(names)}{more}.")
+    who = "1 user depends" if count == 1 else f"{count} users depend"
+    raise Conflict(f"{who} on the provider {provider!r}: {', '.join(names)}{more}.")
 
 
 def _map(tx: Connection, change: MapRole, actor: str, now: float) -> Effect:

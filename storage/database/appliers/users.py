@@ -27,7 +27,7 @@ from storage.database.change_types import (
 )
 from storage.database.errors import Conflict, InvalidChange
 from storage.database.names import canonical_name
-from storage.database.records import Status, User
+from storage.database.records import Owner, Status, User
 from storage.database.tables import dav_locks, dav_properties, identities, passwords, users
 
 
@@ -85,6 +85,8 @@ def _create(tx: Connection, change: CreateUser, now: float) -> Effect:
     if change.password_hash is not None:
         _store_password(tx, user, change.password_hash, now)
     detail: dict[str, object] = {"method": user.method, "managed_by": user.managed_by, "role": user.role}
+    if change.external_id is not None:
+        detail |= _link(tx, LinkIdentity(user_id, change.provider or "", change.external_id, change.hint), now).detail
     return Effect("user.created", name, user_id, (user_id,), detail=detail)
 
 
@@ -143,11 +145,14 @@ def _rename(tx: Connection, change: RenameUser, now: float) -> Effect:
 
 def _set_method(tx: Connection, change: SetMethod) -> Effect:
     old = user_named(tx, change.user_id)
-    new = replace(old, method=change.method, provider=change.provider)
+    moves = old.managed_by in checks.DIRECTORY_OWNERS and (change.method, change.provider) != (old.method, old.provider)
+    owner = Owner.MANUAL if moves else old.managed_by
+    new = replace(old, method=change.method, provider=change.provider, managed_by=owner)
     user_row(new)
     if new == old:
         return Effect("user.method_set", old.name, old.id, changed=False)
-    tx.execute(update(users).where(users.c.id == old.id).values(method=new.method.value, provider=new.provider))
+    values = {"method": new.method.value, "provider": new.provider, "managed_by": owner.value}
+    tx.execute(update(users).where(users.c.id == old.id).values(**values))
     if new.method not in checks.LOCAL_METHODS:  # a hash that must never be compared must not be kept
         tx.execute(delete(passwords).where(passwords.c.user_id == old.id))
     detail: dict[str, object] = {"old_method": old.method, "method": new.method, "provider": new.provider}

@@ -10,10 +10,10 @@ from config.ldap import LdapProvider
 from config.settings import Settings
 from server.cli import directories
 from server.cli.context import Site
-from server.cli.linking import Link, link_newcomer, linked
+from server.cli.linking import linked
 from server.cli.output import Failure
-from storage.database.changes import SetMethod
-from storage.database.errors import NotFoundInStore
+from storage.database.changes import CreateUser, SetMethod
+from storage.database.errors import Conflict, NotFoundInStore
 from storage.database.records import Method
 from storage.database.store import Store
 from storage.database.sync_log import SyncConflict
@@ -151,18 +151,15 @@ def test_a_person_is_one_user(cli: Cli, keep: Kept) -> None:
     assert [row["name"] for row in cli.ok("user", "list")] == ["ann"]
 
 
-def test_a_user_who_cannot_be_linked_does_not_stay(cli: Cli, keep: Kept, opened: Opened) -> None:
-    """Somebody else linked the person between the question and the change."""
+def test_a_user_who_cannot_be_linked_is_not_made(cli: Cli, keep: Kept, opened: Opened) -> None:
+    """User and link are one change: where somebody else linked the person meanwhile, the name stays free."""
     keep()
     cli.ok("user", "add", "ann", *AS_LDAP, "--external-id=id-of-ann")
+    with opened() as store, pytest.raises(Conflict, match="linked to another user"):
+        store.apply(CreateUser("anna", Method.LDAP, provider="corp", external_id="id-of-ann"), actor="test")
+
     cli.ok("user", "add", "anna", "--method=none")
-
-    with opened() as store:
-        here = site(cli, store)
-        with pytest.raises(Failure, match="could not be linked, so the user was not kept"):
-            link_newcomer(here, here.user("anna"), Link("corp", "id-of-ann"))
-
-    assert [row["name"] for row in cli.ok("user", "list")] == ["ann"]
+    assert [row["name"] for row in cli.ok("user", "list")] == ["ann", "anna"]
 
 
 # link, unlink, set-method -------------------------------------------------------------------------

@@ -374,7 +374,7 @@ def test_remove_says_who_depends_on_it(cli: Cli, keep: Kept) -> None:
     removed = cli.ok("provider", "remove", "corp", "--yes")
 
     assert refused.code == 1
-    assert "1 users depend on the provider 'corp': ann." in refused.err
+    assert "1 user depends on the provider 'corp': ann." in refused.err
     assert removed == {"removed": "corp"}
     assert cli.ok("provider", "list") == []
     assert "There is no provider 'corp'." in cli.run("provider", "remove", "corp").err
