@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from auth_backends import policy
-from auth_backends.api import Address, Factor, FrontEnd, Reason
+from auth_backends.api import Address, AttemptLimit, Factor, FrontEnd, Reason
 from auth_backends.case import GUESSABLE
 from auth_backends.scope import api_key_problem, ssh_key_problem
 from auth_backends.throttle import Throttle
@@ -40,11 +40,13 @@ class Explainer:
         throttle: Throttle,
         configured: frozenset[Method],
         facts: Callable[[Address | None], policy.Facts],
+        authority_limit: Callable[[User], tuple[bool, AttemptLimit | None]],
     ) -> None:
         self._store = store
         self._throttle = throttle
         self._configured = configured
         self._facts = facts
+        self._authority_limit = authority_limit
 
     def explain(self, username: str, front_end: FrontEnd, kind: Factor, peer: Address) -> Explanation:
         """Say what a right credential of this kind would meet there and from there. Raises StoreError."""
@@ -53,6 +55,8 @@ class Explainer:
             name = self._name(username, steps)
             self._limits(name, kind, peer, steps)
             user = self._user(name, steps)
+            if user.name != name:  # an alias: one person has one counter
+                self._limits(user.name, kind, peer, steps)
             self._policy(user, front_end, kind, peer, steps)
             self._credential(user, front_end, kind, peer, steps)
             self._second_factor(user, front_end, kind, steps)
@@ -118,6 +122,12 @@ class Explainer:
         if user.method not in {Method.LOCAL, Method.LOCAL_KEY}:
             if user.provider is not None:
                 self._link(user, steps)
+            locks, limit = self._authority_limit(user)
+            if locks and self._throttle.authority_refuses(user, limit):
+                steps.append(
+                    "limits: one more wrong password could lock the account in the directory; wait"
+                )
+                raise _End(Reason.THROTTLED_USER)
             steps.append("password: the directory decides")
             return
         if self._store.credentials.password(user.id) is None:

@@ -23,8 +23,6 @@ from auth_backends.passwords import usable
 from auth_backends.throttle import Throttle
 from storage.database.records import Method, User
 
-NEVER_LOCKS = 1_000_000  # more than the site's own limit ever is
-
 
 class PasswordCheck:
     """Runs after policy: whoever comes here may use a password. Blocking and thread-safe."""
@@ -40,6 +38,13 @@ class PasswordCheck:
         if backend is None or kind not in backend.accepts:
             raise try_later(Reason.NO_BACKEND, f"no backend is configured for method {user.method}")
         return backend
+
+    def limit(self, user: User) -> tuple[bool, AttemptLimit | None]:
+        """Whether the user's authority locks accounts, and the limit that keeps this one unlocked."""
+        backend = self._backends.get(user.method)
+        if not isinstance(backend, LockingBackend):
+            return False, None
+        return True, backend.limit(Account(user))
 
     def check(self, case: Case, account: Account, password: Password) -> Accepted:
         """Give the yes of the user's authority, or stop. On WebDAV a recent yes is remembered."""
@@ -75,20 +80,20 @@ class PasswordCheck:
     def _in_place(self, case: Case, backend: LockingBackend, account: Account, password: Password) -> Verdict:
         """Verify at an authority that locks accounts, within its limit; places are taken over all workers.
 
-        A refusal by the limit costs what a wrong password costs, and counts: until the site's own
-        limit is reached, nobody can tell a directory's user from one who does not exist.
+        A refusal by the limit costs what a wrong password costs, and counts for the site: until the
+        site's own limit is reached, nobody can tell a directory's user from one who does not exist.
+        For the authority it does not count, which was not asked.
         """
-        limit = backend.limit(account) or AttemptLimit(NEVER_LOCKS, 0.0)
-        taken = self._throttle.take_place(account.user.name, limit)
+        taken = self._throttle.take_place(account.user, backend.limit(account))
         if isinstance(taken, Reason):
             raise refuse(taken)
-        verdict: Verdict | None = None
+        outcome: bool | None = None
         try:
             verdict = backend.verify(replace(case.attempt, credential=password), account)
             case.worked = True
+            outcome = {Accepted: True, Rejected: False}.get(type(verdict))
         finally:
-            failed = isinstance(verdict, Rejected)
-            self._throttle.leave_place(taken, account.user.name, case.attempt.peer, failed=failed)
+            self._throttle.leave_place(taken, account.user, case.attempt.peer, outcome)
         return verdict
 
     def _settled(self, case: Case, verdict: Verdict) -> Accepted:

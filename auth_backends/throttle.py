@@ -19,7 +19,8 @@ from typing import Protocol
 from auth_backends.api import Address, AttemptLimit, Clock, Reason
 from auth_backends.scope import plain_address
 from config.settings import AuthSettings
-from storage.database.throttle import Full, Taken
+from storage.database.records import User
+from storage.database.throttle import Bound, Full, Taken
 
 PRUNE_EVERY = 256  # failures written by this process
 KEPT_S = 86_400.0  # a directory may count failures for longer than the site does
@@ -40,13 +41,11 @@ class FailureTable(Protocol):
     def add(self, key: str, at: float) -> None:
         """Write one failure."""
 
-    def take(
-        self, key: str, pending_key: str, *, at: float, since: float, pending_since: float, limit: int
-    ) -> Taken | Full:
-        """Take one of ``limit`` places that failures and other taken places fill."""
+    def take(self, pending_key: str, bounds: Sequence[Bound], *, at: float, pending_since: float) -> Taken | Full:
+        """Take a place that failures and other taken places fill."""
 
-    def give_back(self, taken: Taken, failed: Sequence[str] = (), at: float = 0.0) -> None:
-        """Give a place back and count one failure under each of these keys."""
+    def give_back(self, taken: Taken, failed: Sequence[str] = (), cleared: Sequence[str] = (), at: float = 0.0) -> None:
+        """Give a place back, count a failure under some keys and forget those of others."""
 
     def clear(self, key: str) -> None:
         """Forget the failures of a key."""
@@ -106,25 +105,18 @@ class Throttle:
         """Forget the user's failures. The network's stay: one good account must not whitewash an attack."""
         self._table.clear(user_key(name))
 
-    def take_place(self, name: str, limit: AttemptLimit) -> Taken | Reason:
+    def take_place(self, user: User, limit: AttemptLimit | None) -> Taken | Reason:
         """Take a place for one password before its authority is asked, or give the reason to refuse.
 
-        Over all workers and nodes, failures and passwords that are being checked never exceed the
-        limit of the authority, so that it is never brought to lock the account. Waits a moment for
-        passwords that are being checked. Raises TurnTimeout.
+        Over all workers and nodes, passwords that the authority refused and those that are being
+        checked never exceed its limit, so that it is never brought to lock the account; nor the
+        site's own. Waits a moment for passwords that are being checked. Raises TurnTimeout.
         """
-        bound = min(limit.max_failures, self._settings.max_failures_per_user)
-        window_s = max(limit.window_s, self._settings.failure_window_s)
         pause = threading.Event()
         for _ in range(int(PLACE_WAIT_S / PLACE_STEP_S)):
             now = self._clock()
             taken = self._table.take(
-                user_key(name),
-                _pending_key(name),
-                at=now,
-                since=now - window_s,
-                pending_since=now - PENDING_S,
-                limit=bound,
+                f"try:{user.id}", self._bounds(user, limit, now), at=now, pending_since=now - PENDING_S
             )
             match taken:
                 case Taken():
@@ -135,10 +127,28 @@ class Throttle:
                     pause.wait(PLACE_STEP_S)
         raise TurnTimeout("other sign-ins of this user take too long")
 
-    def leave_place(self, taken: Taken, name: str, peer: Address, *, failed: bool) -> None:
-        """Give a place back; a failure is counted in the same transaction, so that no other takes it meanwhile."""
-        keys = (user_key(name), network_key(peer)) if failed else ()
-        self._table.give_back(taken, keys, self._clock())
+    def leave_place(self, taken: Taken, user: User, peer: Address, outcome: bool | None) -> None:  # noqa: FBT001 - three answers
+        """Give a place back: with a failure (False), a success (True), which the authority forgets by, or neither.
+
+        All in one transaction, so that no other password takes the place meanwhile.
+        """
+        failed = () if outcome is not False else (_authority_key(user), user_key(user.name), network_key(peer))
+        cleared = (_authority_key(user),) if outcome and taken.failures else ()
+        self._table.give_back(taken, failed, cleared, self._clock())
+
+    def authority_refuses(self, user: User, limit: AttemptLimit | None) -> bool:
+        """Whether the limit of the user's authority is reached, so that no password is sent there now."""
+        bound, *_ = self._bounds(user, limit, self._clock())
+        return self._table.counts([bound.key], bound.since).get(bound.key, 0) >= bound.limit
+
+    def _bounds(self, user: User, limit: AttemptLimit | None, now: float) -> list[Bound]:
+        """Give the authority's bound, by what it refused itself, and the site's, by whatever was refused here."""
+        site = self._settings
+        authority = limit or AttemptLimit(site.max_failures_per_user, site.failure_window_s)
+        return [
+            Bound(_authority_key(user), now - authority.window_s, authority.max_failures),
+            Bound(user_key(user.name), now - site.failure_window_s, site.max_failures_per_user),
+        ]
 
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
@@ -178,8 +188,9 @@ def user_key(name: str) -> str:
     return "user:" + hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
-def _pending_key(name: str) -> str:
-    return "try:" + user_key(name).removeprefix("user:")
+def _authority_key(user: User) -> str:
+    """Name the counter of what the user's authority refused; not by name, which a directory may change."""
+    return f"authority:{user.id}"
 
 
 def network_key(peer: Address) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import structlog
 
 from auth_backends.ldap.sync.api import Report, SyncBusy, Wish
 from server.providers import ProviderBook
 from server.services import Services
-from storage.database.store import StoreError
+from storage.database.store import StoreError, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -65,19 +64,25 @@ class DirectorySync:
                 continue
             if self._clock() < self._store.syncs.state(listed.name).next_at:
                 continue
-            with suppress(SyncBusy):  # an admin runs it by hand
-                reports.append(
-                    synchronise(
-                        self._store,
-                        listed.name,
-                        listed.provider,
-                        Wish(),
-                        actor=ACTOR,
-                        holder=self._holder,
-                        stopping=self._stopping.is_set,
-                        clock=self._clock,
-                    )
+            try:
+                report = synchronise(
+                    self._store,
+                    listed.name,
+                    listed.provider,
+                    Wish(),
+                    actor=ACTOR,
+                    holder=self._holder,
+                    stopping=self._stopping.is_set,
+                    clock=self._clock,
                 )
+            except SyncBusy:  # an admin runs it by hand
+                continue
+            except StoreUnavailable:
+                raise
+            except Exception:  # the run has failed and says so; other providers are no worse for it
+                log.exception("sync.broke", provider=listed.name)
+                continue
+            reports.append(report)
         return reports
 
     def _watch(self) -> None:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import assert_never
 
 from sqlalchemy import Connection, bindparam, update
+from sqlalchemy.exc import DataError, IntegrityError
 
 from storage.database.appliers.credentials import apply_credential_change
 from storage.database.appliers.effect import Effect
@@ -148,6 +149,8 @@ def apply_each(
                     answers.append(_applied(tx, change, actor, now))
             except (Conflict, InvalidChange, NotFoundInStore) as refusal:
                 answers.append(refusal)
+            except (IntegrityError, DataError) as error:  # an admin deleted what the change needs, or the like
+                answers.append(Conflict(f"The database refused the change ({type(error.orig).__name__})."))
     return answers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from storage.database.change_types import Provision
-from storage.database.errors import Conflict, InvalidName
+from storage.database.errors import Conflict
 from storage.database.names import canonical_name
 from storage.database.records import Identity, Role, Status, User
 
@@ -22,7 +22,7 @@ def provisioned(user: User, identity: Identity, change: Provision) -> Provisione
     """Apply what the source owns; everything else of the user stays. Raises Conflict for a user of another source.
 
     A status that an admin set (disabled) is left; one that a source set (deprovisioned) follows the source. A role
-    that an admin gave is left, too.
+    that an admin said is left, too, and so is an expiry, unless the source's is earlier.
     """
     refuse_foreign(user, change)
     new = replace(
@@ -30,11 +30,11 @@ def provisioned(user: User, identity: Identity, change: Provision) -> Provisione
         name=canonical_name(change.name),
         display_name=change.display_name,
         email=change.email,
-        expires_at=change.expires_at,
+        expires_at=_expiry(user.expires_at, identity.expires_at, change.expires_at),
         status=status_after(user.status, active=change.active),
     )
-    new, role = _with_role(new, identity.role, change.role)
-    return Provisioned(new, replace(identity, hint=change.hint, active=change.active, role=role))
+    told = replace(identity, hint=change.hint, active=change.active, expires_at=change.expires_at)
+    return _with_role(new, told, change.role)
 
 
 def status_after(present: Status, *, active: bool) -> Status:
@@ -50,19 +50,17 @@ def refuse_foreign(user: User, change: Provision) -> None:
         raise Conflict(f"The user {user.name!r} is managed by {user.managed_by}, method {user.method}.")
 
 
-def _with_role(user: User, given: Role | None, wanted: Role | None) -> tuple[User, Role | None]:
-    """Follow the source's role where the present one is the source's own, or there is none yet."""
-    if wanted is given:
-        return user, given
-    if user.role is not (given or Role.USER):  # an admin's word
-        return user, None
-    return replace(user, role=wanted or Role.USER), wanted
+def _expiry(present: float | None, said: float | None, wanted: float | None) -> float | None:
+    """Follow the source where the present expiry is its own; an admin's stays, unless the source's is earlier."""
+    if present == said:
+        return wanted
+    return min((at for at in (present, wanted) if at is not None), default=None)
 
 
-def nameable(name: str) -> str | None:
-    """Say why this cannot be a login name, or None."""
-    try:
-        canonical_name(name)
-    except InvalidName as error:
-        return error.message
-    return None
+def _with_role(user: User, link: Identity, wanted: Role | None) -> Provisioned:
+    """Follow the source's role until an admin says another one."""
+    if wanted is link.role:
+        return Provisioned(user, link)
+    overruled = link.role_overruled or user.role is not (link.role or Role.USER)
+    said = replace(link, role=wanted, role_overruled=overruled)
+    return Provisioned(user if overruled else replace(user, role=wanted or Role.USER), said)

@@ -97,8 +97,8 @@ class Identity:
     """A link of a user to the immutable id of a person at a provider.
 
     ``hint`` is where the source last had the person (a DN): a place to look first, never a key.
-    ``active`` is what the source says of the person, and ``role`` the role that it gave, if it did;
-    what counts stands in the user.
+    ``active``, ``role`` and ``expires_at`` are what the source says of the person; what counts stands
+    in the user. ``role_overruled`` means that an admin has said another role.
     """
 
     user_id: str
@@ -108,11 +108,16 @@ class Identity:
     hint: str = ""
     active: bool = True
     role: Role | None = None
+    role_overruled: bool = False
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GroupIdentity:
-    """A link of a group to the immutable id of a group at a provider."""
+    """A link of a group to the immutable id of a group at a provider.
+
+    ``hint`` is where the group is there; empty for one that has gone and stays here for its grants.
+    """
 
     group_id: str
     provider: str

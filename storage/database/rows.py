@@ -66,6 +66,8 @@ def identity_of(row: Row[Any]) -> Identity:
         hint=row.hint,
         active=row.active,
         role=Role(row.role) if row.role else None,
+        role_overruled=row.role_overruled,
+        expires_at=row.expires_at,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
 from storage.database.engine import Database
 from storage.database.records import GroupIdentity, Identity, Owner, Role, Status, User
@@ -69,10 +69,11 @@ class Sources:
                     found.update((name, user_id) for name, user_id in connection.execute(query))
         return found
 
-    def count_active(self, provider: str, owner: Owner) -> int:
-        """Give the number of active users that this source manages at this provider."""
+    def count_active(self, provider: str, owner: Owner, now: float) -> int:
+        """Give the number of users that this source manages at this provider and who may come in now."""
         query = select(func.count()).select_from(users)
-        mine = (users.c.provider == provider, users.c.managed_by == owner.value)
+        alive = or_(users.c.expires_at.is_(None), users.c.expires_at > now)
+        mine = (users.c.provider == provider, users.c.managed_by == owner.value, alive)
         with self._database.read() as connection:
             return connection.execute(query.where(*mine, users.c.status == Status.ACTIVE.value)).scalar_one()
 
@@ -131,6 +132,8 @@ def _identity(row: Row[Any]) -> Identity:
         hint=row.link_hint,
         active=row.link_active,
         role=Role(row.link_role) if row.link_role else None,
+        role_overruled=row.link_role_overruled,
+        expires_at=row.link_expires_at,
     )
 
 

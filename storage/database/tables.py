@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -92,7 +93,9 @@ identities = Table(
     Column("linked_at", Double, nullable=False),
     Column("hint", Text, nullable=False, server_default=""),  # where the source last had the person, such as a DN
     Column("active", Boolean, nullable=False, server_default=true()),  # what the source says, not what counts
-    Column("role", Text, nullable=False, server_default=""),  # the role that the source gave, if it gave one
+    Column("role", Text, nullable=False, server_default=""),  # the role that the source says, if it says one
+    Column("role_overruled", Boolean, nullable=False, server_default=false()),  # an admin said another one
+    Column("expires_at", Double),  # when the account ends, as the source says
     UniqueConstraint("provider", "external_id"),
     Index(None, "user_id"),
 )

@@ -29,10 +29,21 @@ _COUNTS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """At most ``limit`` failures under a key since a time."""
+
+    key: str
+    since: float
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """A place was taken; ``id`` gives it back."""
 
     id: int
+    failures: int = 0
+    """Those that the authority may remember."""
 
 
 class Full(Enum):
@@ -64,32 +75,35 @@ class ThrottleTable:
         with self._database.write() as connection:
             connection.execute(insert(throttle_failures), {"key": key, "at": at})
 
-    def take(
-        self, key: str, pending_key: str, *, at: float, since: float, pending_since: float, limit: int
-    ) -> Taken | Full:
-        """Take one of ``limit`` places under a key, in one transaction over all workers and nodes.
+    def take(self, pending_key: str, bounds: Sequence[Bound], *, at: float, pending_since: float) -> Taken | Full:
+        """Take a place, in one transaction over all workers and nodes, if every bound has one.
 
-        Failures at or after ``since`` and taken places at or after ``pending_since`` fill them.
+        The failures under a bound's key and the places taken at or after ``pending_since`` fill it.
         """
         with self._database.write() as connection:
             if not self._database.is_sqlite:  # there every write transaction is alone
-                connection.execute(_ALONE, {"space": AdvisoryLock.THROTTLE, "key": key})
+                connection.execute(_ALONE, {"space": AdvisoryLock.THROTTLE, "key": pending_key})
             # In this order: a place that becomes a failure meanwhile is counted twice, and never not at all.
             pending = connection.execute(_COUNT, {"key": pending_key, "since": pending_since}).scalar_one()
-            failures = connection.execute(_COUNT, {"key": key, "since": since}).scalar_one()
-            if failures >= limit:
+            failures = [
+                connection.execute(_COUNT, {"key": bound.key, "since": bound.since}).scalar_one() for bound in bounds
+            ]
+            if any(count >= bound.limit for count, bound in zip(failures, bounds, strict=True)):
                 return Full.BY_FAILURES
-            if failures + pending >= limit:
+            if any(count + pending >= bound.limit for count, bound in zip(failures, bounds, strict=True)):
                 return Full.BY_PENDING
             taken = connection.execute(insert(throttle_failures), {"key": pending_key, "at": at})
-            return Taken(int(taken.inserted_primary_key[0]))  # type: ignore[index]  # an insert of one row has one
+            number = int(taken.inserted_primary_key[0])  # type: ignore[index]  # an insert of one row has one
+            return Taken(number, failures[0])
 
-    def give_back(self, taken: Taken, failed: Sequence[str] = (), at: float = 0.0) -> None:
-        """Give a place back and, in the same transaction, count one failure under each of these keys."""
+    def give_back(self, taken: Taken, failed: Sequence[str] = (), cleared: Sequence[str] = (), at: float = 0.0) -> None:
+        """Give a place back; in the same transaction count a failure under some keys, and forget those of others."""
         with self._database.write() as connection:
             connection.execute(_GIVE_BACK, {"taken": taken.id})
             if failed:
                 connection.execute(insert(throttle_failures), [{"key": key, "at": at} for key in failed])
+            if cleared:
+                connection.execute(delete(throttle_failures).where(throttle_failures.c.key.in_(cleared)))
 
     def clear(self, key: str) -> None:
         """Forget the failures under this key."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -12,7 +12,8 @@ from auth_backends.ldap.connection import Entry, LdapConnection
 from auth_backends.ldap.vendors import ChangeMarker, Preset
 
 FORMAT = "%Y%m%d%H%M%SZ"
-OVERLAP = timedelta(seconds=60)  # clocks differ, and replicas lag
+OVERLAP = timedelta(seconds=60)  # replicas lag
+THE_BEGINNING = "19700101000000Z"
 _TIME = re.compile(r"(\d{14})(?:[.,]\d+)?Z")
 INVOCATION_ID = "invocationId"
 
@@ -21,12 +22,15 @@ INVOCATION_ID = "invocationId"
 class Cursor:
     """A place to read on from; it means something only at the ``server`` that gave it.
 
-    ``since`` is a USN ([MS-ADTS] 3.1.1.1.9) or a generalized time (RFC 4517 section 3.3.13) as text.
+    ``since`` is a USN ([MS-ADTS] 3.1.1.1.9) or a generalized time (RFC 4517 section 3.3.13) as text. ``latest`` is the
+    latest change seen, and ``at`` our own time of the run, in Unix seconds: the two clocks are never compared.
     """
 
     marker: ChangeMarker
     server: str
     since: str
+    latest: str = ""
+    at: float = 0.0
 
     @classmethod
     def read(cls, kept: Mapping[str, object]) -> Self | None:
@@ -34,11 +38,19 @@ class Cursor:
         marker, server, since = (str(kept.get(name, "")) for name in ("marker", "server", "since"))
         if marker not in {*ChangeMarker} or not since:
             return None
-        return cls(ChangeMarker(marker), server, since)
+        at = kept.get("at")
+        latest = str(kept.get("latest", ""))
+        return cls(ChangeMarker(marker), server, since, latest, float(at) if isinstance(at, int | float) else 0.0)
 
     def kept(self) -> dict[str, object]:
         """Give what a database can hold."""
-        return {"marker": self.marker.value, "server": self.server, "since": self.since}
+        return {
+            "marker": self.marker.value,
+            "server": self.server,
+            "since": self.since,
+            "latest": self.latest,
+            "at": self.at,
+        }
 
     def fits(self, other: Cursor) -> bool:
         """Whether reading may go on from this cursor where the other one was made."""
@@ -60,8 +72,7 @@ def cursor_now(connection: LdapConnection, preset: Preset, now: float) -> Cursor
         root = connection.root(("highestCommittedUSN", "dsServiceName"))
         service = root.text("dsServiceName") or ""
         return Cursor(preset.change_marker, _invocation(connection, service), root.text("highestCommittedUSN") or "0")
-    start = datetime.fromtimestamp(now, UTC) - OVERLAP
-    return Cursor(preset.change_marker, f"{connection.host}:{connection.port}", generalized(start))
+    return Cursor(preset.change_marker, f"{connection.host}:{connection.port}", THE_BEGINNING, at=now)
 
 
 def _invocation(connection: LdapConnection, service: str) -> str:
@@ -88,17 +99,23 @@ class HighWater:
                 self._latest = max(self._latest, match[1] + "Z")
 
     def next(self, begun: Cursor, before: Cursor | None) -> Cursor:
-        """Give the next run's cursor: just after the last change seen, but no later than shortly before this run began.
+        """Give the next run's cursor: a minute before the last change seen, for what was being written or copied then.
 
-        Then a run that finds nothing reads next to nothing, and what was being written at the same
-        time is read again.
+        Once a later run has seen no later change, everything of that second has been read, and reading goes on just
+        after it: then a run that finds nothing reads next to nothing.
         """
         if begun.marker is ChangeMarker.USN_CHANGED:
             return begun
-        if not self._latest:
-            return before if before is not None and before.fits(begun) and before.since < begun.since else begun
-        after = generalized(datetime.strptime(self._latest, FORMAT).replace(tzinfo=UTC) + timedelta(seconds=1))
-        return Cursor(begun.marker, begun.server, min(after, begun.since))
+        known = before if before is not None and before.fits(begun) else None
+        latest = max(self._latest, known.latest if known is not None else "")
+        if not latest:
+            return begun
+        moment = datetime.strptime(latest, FORMAT).replace(tzinfo=UTC)
+        is_settled = known is not None and known.latest == latest and begun.at - known.at >= OVERLAP.total_seconds()
+        since = moment + timedelta(seconds=1) if is_settled else moment - OVERLAP
+        if known is not None and known.latest == latest and not is_settled:
+            return replace(begun, since=max(known.since, generalized(since)), latest=latest, at=known.at)
+        return replace(begun, since=generalized(since), latest=latest)
 
 
 def generalized(moment: datetime) -> str:

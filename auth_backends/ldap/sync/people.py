@@ -26,7 +26,8 @@ PRIMARY_GROUP = "primaryGroupID"
 class Person:
     """What a directory says of one person. ``primary_group`` is the relative id of an AD group, or None.
 
-    ``changed`` is the directory's own mark of the last change, where it was read.
+    ``active`` None means that the directory does not say. ``problem`` says why the person can be no new user here, or
+    can have no other name; ``name`` is what the directory calls the person then.
     """
 
     external_id: str
@@ -36,18 +37,18 @@ class Person:
     email: str = ""
     aliases: frozenset[str] = frozenset()
     expires_at: float | None = None
-    active: bool = True
+    active: bool | None = True
     primary_group: int | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """An entry that can be nobody here; ``reason`` is for an admin."""
+    """An entry without an immutable id, which can be nobody here; ``reason`` is for an admin."""
 
     dn: str
     name: str
     reason: str
-    external_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +81,26 @@ class PersonReader:
         external_id = external_id_of(self.preset, entry)
         login = entry.text(self.preset.login_attribute) or ""
         if external_id is None:
-            return Unusable(entry.dn, login, f"the entry has no readable {self.preset.id_attribute}")
-        if external_id == self.service_id:
-            return Unusable(entry.dn, login, "it is the service account of this provider", external_id)
+            return Unusable(entry.dn, shown(login), f"the entry has no readable {self.preset.id_attribute}")
+        active, problem = is_active(entry, is_active_directory=self.preset.is_active_directory), ""
         try:
             name = canonical_name(login)
         except InvalidName as error:
-            reason = f"its {self.preset.login_attribute} cannot be a login name: {error.message}"
-            return Unusable(entry.dn, login, reason, external_id)
+            name = shown(login)
+            problem = f"its {self.preset.login_attribute} {name!r} cannot be a login name: {error.message}"
+        if external_id == self.service_id:
+            active, problem = False, "it is the service account of this provider"
         return Person(
             external_id=external_id,
             dn=entry.dn,
             name=name,
             display_name=shown(entry.text(self.preset.display_name_attribute) or ""),
             email=shown(entry.text(self.preset.mail_attribute) or "", MAX_EMAIL),
-            aliases=self._aliases(entry, name),
+            aliases=frozenset() if problem else self._aliases(entry, name),
             expires_at=expiry(entry),
-            active=is_active(entry),
+            active=active,
             primary_group=_number(entry.text(PRIMARY_GROUP)),
+            problem=problem,
         )
 
     def _aliases(self, entry: Entry, name: str) -> frozenset[str]:
@@ -119,16 +122,16 @@ def _canonical(texts: Iterable[str]) -> Iterable[str]:
             continue  # nobody could sign in with it anyway
 
 
-def is_active(entry: Entry) -> bool:
+def is_active(entry: Entry, *, is_active_directory: bool = False) -> bool | None:
     """Whether the directory lets the person in: not disabled, and not locked for good by an administrator.
 
     A lock that wrong passwords set, and that ends by itself, is no such thing: else a stranger who guesses passwords
-    could end a person's keys and sessions.
+    could end a person's keys and sessions. None if Active Directory does not show what every account there has.
     """
-    flags = _number(entry.text("userAccountControl")) or 0
-    if flags & ACCOUNT_DISABLED:
-        return False
-    if entry.text("pwdAccountLockedTime") == LOCKED_FOR_GOOD:
+    flags = _number(entry.text("userAccountControl"))
+    if flags is None and is_active_directory:
+        return None
+    if (flags or 0) & ACCOUNT_DISABLED or entry.text("pwdAccountLockedTime") == LOCKED_FOR_GOOD:
         return False
     return (entry.text("nsAccountLock") or "").casefold() != "true"
 

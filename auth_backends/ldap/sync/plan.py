@@ -19,6 +19,8 @@ DEFAULT_GROUP = "@default"
 
 TAKEN = "is or was another user's; hand that user over with 'quaymaster user adopt', or rename one of the two"
 
+NOT_REQUIRED = "in none of the required groups"
+
 RANK = {Role.USER: 0, Role.GROUP_ADMIN: 1, Role.READ_ONLY_ADMIN: 2, Role.ADMIN: 3}
 
 
@@ -63,6 +65,7 @@ class Planner:
     name: str
     provider: LdapProvider
     roles: Mapping[str, RoleMapping]
+    now: float
     group_names: Mapping[str, str]
     """Names of the groups that are taken over, by external id, for people."""
 
@@ -83,20 +86,23 @@ class Planner:
         """
         user_id = "" if linked is None else linked.user.id
         free = frozenset(alias for alias in person.aliases if holders.get(alias, user_id) == user_id)
-        taken = holders.get(person.name, user_id) != user_id
         ours = frozenset(group for group in groups if group in self.group_names) | self._default()
+        problem = person.problem
+        if not problem and holders.get(person.name, user_id) != user_id:
+            problem = f"the name {person.name!r} {TAKEN}"
         if linked is None:
-            change = self._provision(replace(person, aliases=free), groups, active=person.active and admitted)
-            return self._newcomer(person, change, ours, taken=taken, admitted=admitted)
-        name = linked.user.name if taken else person.name
-        change = self._provision(replace(person, name=name, aliases=free), groups, active=person.active and admitted)
-        step = self.follow(change, ours, linked, held, why="" if admitted else "in none of the required groups")
-        if not taken:
+            change = self._provision(replace(person, aliases=free), groups, active=bool(person.active))
+            return self._newcomer(person, change, ours, problem=problem, admitted=admitted)
+        named = replace(person, name=linked.user.name if problem else person.name, aliases=free)
+        said = linked.identity.active if person.active is None else person.active
+        change = self._provision(named, groups, active=said and admitted)
+        step = self.follow(change, ours, linked, held, why="" if admitted else NOT_REQUIRED)
+        if not problem:
             return step
-        reason = f"cannot be renamed to {person.name!r}: {TAKEN}"
         if step is None:
-            return Step(Action.SKIP, name, person.external_id, reason=reason, hint=person.dn, conflict=True)
-        return replace(step, conflict=True, reason=step.reason or reason)
+            user = linked.user.name
+            return Step(Action.SKIP, user, person.external_id, reason=problem, hint=person.dn, conflict=True)
+        return replace(step, conflict=True, reason=step.reason or problem)
 
     def follow(
         self, change: Provision, groups: frozenset[str], linked: LinkedUser, held: frozenset[str], *, why: str = ""
@@ -111,10 +117,15 @@ class Planner:
         differences |= _sets("aliases", linked.aliases, change.aliases)
         if not differences and told.identity == linked.identity:
             return None
-        ends = user.status is Status.ACTIVE and told.user.status is not Status.ACTIVE
+        ends = self._is_in(user) and not self._is_in(told.user)
         action = Action.DISABLE if ends else Action.CHANGE
-        reason = (why or "disabled in the directory") if ends else ""
+        if ends and not why:
+            why = "disabled in the directory" if told.user.status is not Status.ACTIVE else "expired in the directory"
+        reason = why if ends else ""
         return Step(action, user.name, change.external_id, change, groups, reason, change.hint, detail=differences)
+
+    def _is_in(self, user: User) -> bool:
+        return user.status is Status.ACTIVE and (user.expires_at is None or user.expires_at > self.now)
 
     def absent(self, linked: LinkedUser, why: str, *, gone: bool) -> Step | None:
         """Plan for somebody who is linked and whom the directory no longer has, or no longer as a user."""
@@ -140,7 +151,7 @@ class Planner:
             name=user.name,
             display_name=user.display_name,
             email=user.email,
-            expires_at=user.expires_at,
+            expires_at=identity.expires_at,
             active=identity.active,
             aliases=linked.aliases,
             role=self._role(groups),
@@ -151,22 +162,21 @@ class Planner:
         return None if step is None or step.action is Action.SKIP else step
 
     def _newcomer(
-        self, person: Person, change: Provision, groups: frozenset[str], *, taken: bool, admitted: bool
+        self, person: Person, change: Provision, groups: frozenset[str], *, problem: str, admitted: bool
     ) -> Step | None:
         if not admitted:
             return None  # most people of a large directory are no users here; that is no event
+        who = (person.name, person.external_id)
+        if problem:
+            is_clash = not person.problem
+            return Step(Action.SKIP, *who, reason=problem, hint=person.dn, conflict=is_clash)
         if not person.active:
-            return Step(
-                Action.SKIP, person.name, person.external_id, reason="disabled in the directory", hint=person.dn
-            )
-        if taken:
-            return Step(
-                Action.SKIP, person.name, person.external_id, reason=f"the name {TAKEN}", hint=person.dn, conflict=True
-            )
+            why = "disabled in the directory" if person.active is False else "its userAccountControl cannot be read"
+            return Step(Action.SKIP, *who, reason=why, hint=person.dn)
         detail: dict[str, object] = {"groups": sorted(self._named(groups)), "display_name": person.display_name}
         if change.role is not None:
             detail["role"] = change.role.value
-        return Step(Action.CREATE, person.name, person.external_id, change, groups, hint=person.dn, detail=detail)
+        return Step(Action.CREATE, *who, change, groups, hint=person.dn, detail=detail)
 
     def _provision(self, person: Person, groups: frozenset[str], *, active: bool) -> Provision:
         by_id = self.provider.home_layout is HomeLayout.ID
@@ -236,6 +246,15 @@ def reason_to_hold(ending: int, active: int, provider: LdapProvider, *, empty: b
         return f"{ending} of {active} users would lose access{lately}; without an admin's word at most {allowed} may."
     if ending > MAX_FEW and ending * 2 > active:
         return f"{ending} of {active} users would lose access, which is more than half of all."
+    return None
+
+
+def reason_to_hold_groups(gone: int, known: int, provider: LdapProvider, *, empty: bool) -> str | None:
+    """Say why a run must wait before so many of the known groups end, or None: a search that sees less is no change."""
+    allowed = max(MAX_FEW, known * provider.max_disabled_percent // 100)
+    if gone > allowed or (gone and empty):
+        word = f"without an admin's word at most {0 if empty else allowed} may go"
+        return f"{gone} of {known} groups are not in the directory's answer; {word}."
     return None
 
 

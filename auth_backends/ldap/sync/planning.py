@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from auth_backends.ldap.dn import folded_dn
 from auth_backends.ldap.sync.api import Listener, Progress
 from auth_backends.ldap.sync.groups import DirectoryGroup, Selection
 from auth_backends.ldap.sync.people import Person
-from auth_backends.ldap.sync.plan import DEFAULT_GROUP, Action, Planner, Step
+from auth_backends.ldap.sync.plan import DEFAULT_GROUP, NOT_REQUIRED, Action, Planner, Step
 from auth_backends.ldap.sync.snapshot import Snapshot
 from auth_backends.ldap.sync.spool import Spool
 from config.ldap import LdapProvider
@@ -19,6 +21,13 @@ from storage.database.sources import LinkedGroup, LinkedUser
 from storage.database.store import Store
 
 PAGE = 500
+
+
+class Places(Protocol):
+    """Asks the directory once more where people are."""
+
+    def __call__(self, external_ids: Sequence[str], *, everywhere: bool) -> Mapping[str, str]:
+        """Give the DNs of those who are there: as users, or ``everywhere`` below the base as whatever they are."""
 
 
 @dataclass(slots=True)
@@ -58,6 +67,8 @@ class Comparison:
     snapshot: Snapshot
     listen: Listener
     beat: Callable[[], None]
+    now: float
+    places: Places
 
     def plan(self) -> Plan:
         """Compare all of it. Raises StoreUnavailable."""
@@ -66,7 +77,7 @@ class Comparison:
             selection = Selection.of(self.provider)
             names = self._groups(plan, selection)
             roles = {mapping.external_id: mapping for mapping in self.store.providers.roles(self.name)}
-            planner = Planner(self.name, self.provider, roles, names)
+            planner = Planner(self.name, self.provider, roles, self.now, names)
             external = {group.identity.group_id: group.identity.external_id for group in plan.linked}
             if (default := self._default_group_id()) is not None:
                 external[default] = DEFAULT_GROUP
@@ -74,7 +85,7 @@ class Comparison:
             if not self.snapshot.complete:
                 self._left(plan, planner)
             if self.snapshot.complete or self.snapshot.present is not None:
-                self._others(plan, planner, external)
+                self._others(plan, planner, selection, external)
         except BaseException:
             plan.close()
             raise
@@ -92,31 +103,29 @@ class Comparison:
                 plan.add(Step(Action.SKIP, group.dn, group.external_id, reason=group.problem))
         taken = {external_id: group for external_id, group in named.items() if not group.problem}
         plan.taken = set(taken)
-        plan.gone = [group for group in plan.linked if group.identity.external_id not in taken]
+        still = [group for group in plan.linked if group.identity.hint]  # else it has gone before
+        plan.gone = [group for group in still if group.identity.external_id not in taken]
         return {external_id: group.name for external_id, group in taken.items()}
 
     def _people(self, plan: Plan, planner: Planner, selection: Selection, external: Mapping[str, str]) -> None:
         for unusable in self.snapshot.unusable:
-            plan.add(
-                Step(
-                    Action.SKIP,
-                    unusable.name or unusable.dn,
-                    unusable.external_id,
-                    reason=unusable.reason,
-                    hint=unusable.dn,
-                )
-            )
+            plan.add(Step(Action.SKIP, unusable.name or unusable.dn, "", reason=unusable.reason, hint=unusable.dn))
         done = 0
         for page in self.snapshot.people.pages(PAGE):
             self.beat()
             linked = self.store.sources.people(self.name, Owner.LDAP, [person.external_id for person in page])
             holders = self.store.sources.holders(_wanted_names(page, linked))
+            steps: list[Step] = []
             for person in page:
                 present = linked.get(person.external_id)
                 held = _held(present, external)
                 groups = self._groups_of(person, held)
                 admitted = self.snapshot.groups is None or selection.admits(self._all(groups))
-                plan.add(planner.person(person, groups, present, admitted=admitted, holders=holders, held=held))
+                step = planner.person(person, groups, present, admitted=admitted, holders=holders, held=held)
+                if step is not None:
+                    steps.append(step)
+            for step in self._without_movers(steps):
+                plan.add(step)
             done += len(page)
             self.listen(Progress("people compared", done))
 
@@ -129,20 +138,43 @@ class Comparison:
         found = self.snapshot.groups or {}
         return [found[group] for group in groups if group in found]
 
-    def _others(self, plan: Plan, planner: Planner, external: Mapping[str, str]) -> None:
+    def _without_movers(self, steps: list[Step]) -> list[Step]:
+        """Leave out who would end for want of a group, and moved while people and groups were read."""
+        doubtful = [step for step in steps if step.action.ends and step.reason == NOT_REQUIRED]
+        if not doubtful:
+            return steps
+        places = self.places([step.external_id for step in doubtful], everywhere=False)
+        moved = {step.external_id for step in doubtful if _moved(step.hint, places.get(step.external_id))}
+        return [step for step in steps if step.external_id not in moved]
+
+    def _others(self, plan: Plan, planner: Planner, selection: Selection, external: Mapping[str, str]) -> None:
         """Sweep: whoever is linked and not there has left; of those who are, the groups may have changed."""
         present = self.snapshot.present or {}
         for page in self.store.sources.everybody(self.name, Owner.LDAP):
             self.beat()
-            for linked in page:
+            rest = [linked for linked in page if linked.identity.external_id not in self.snapshot.seen]
+            absent = [linked for linked in rest if linked.identity.external_id not in present]
+            for linked in absent:
+                if linked.identity.external_id not in self.snapshot.left:
+                    plan.add(self._gone(planner, linked))
+            for linked in rest:
                 external_id = linked.identity.external_id
-                if external_id in self.snapshot.seen or external_id in self.snapshot.left:
+                if external_id not in present or external_id in self.snapshot.left or not linked.identity.active:
                     continue
-                if external_id not in present:
-                    plan.add(planner.absent(linked, "no longer in the directory", gone=True))
-                elif linked.identity.active:
-                    groups = self.snapshot.memberships.of(external_id, present[external_id])
+                groups = self.snapshot.memberships.of(external_id, present[external_id])
+                if selection.admits(self._all(groups)):
                     plan.add(planner.unchanged_but_groups(linked, groups, _held(linked, external)))
+                else:
+                    plan.add(planner.absent(linked, NOT_REQUIRED, gone=False))
+
+    def _gone(self, planner: Planner, linked: LinkedUser) -> Step | None:
+        """Plan for somebody whom the user filter does not find; only who is nowhere below the base may be deleted."""
+        step = planner.absent(linked, "no longer in the directory", gone=True)
+        if step is None or step.action is not Action.DELETE:
+            return step
+        if not self.places([linked.identity.external_id], everywhere=True):
+            return step
+        return planner.absent(linked, "no longer matches the user filter", gone=False)
 
     def _left(self, plan: Plan, planner: Planner) -> None:
         """Only those who are linked have left; most changed entries of others never were users here."""
@@ -156,6 +188,10 @@ class Comparison:
             return None
         group = self.store.groups.by_name(canonical_name(self.provider.default_group))
         return None if group is None else group.id
+
+
+def _moved(before: str, now: str | None) -> bool:
+    return now is not None and folded_dn(now) != folded_dn(before)
 
 
 def _held(linked: LinkedUser | None, external: Mapping[str, str]) -> frozenset[str]:

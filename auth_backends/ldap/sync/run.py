@@ -16,18 +16,19 @@ from random import SystemRandom
 
 import structlog
 
+from auth_backends.ldap.connection import LdapConnection
 from auth_backends.ldap.directory import Directory
 from auth_backends.ldap.errors import DirectoryUnreachable
 from auth_backends.ldap.sync.api import LEASE_PREFIX, Listener, Report, SyncBusy, Wish, unheard
 from auth_backends.ldap.sync.apply import Applier, batches
 from auth_backends.ldap.sync.cursor import Cursor
 from auth_backends.ldap.sync.people import PersonReader
-from auth_backends.ldap.sync.plan import Action, Step, reason_to_hold
-from auth_backends.ldap.sync.planning import Comparison, Plan
+from auth_backends.ldap.sync.plan import Action, Step, reason_to_hold, reason_to_hold_groups
+from auth_backends.ldap.sync.planning import Comparison, Places, Plan
 from auth_backends.ldap.sync.snapshot import Reading, Snapshot
 from config.ldap import LdapProvider
 from storage.database.records import Owner
-from storage.database.store import Store, StoreError
+from storage.database.store import Store, StoreError, StoreUnavailable
 from storage.database.sync_log import Mode, Outcome, SyncConflict, SyncItem, SyncState
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ LEASE_S = 180.0  # a page may take a minute
 BEAT_S = 10.0
 RETRY_S = 300.0
 DAY_S = 86_400.0
+APPROVABLE_S = 7 * DAY_S
 RUNS_OF_A_DAY = 1500  # one a minute is the most
 JITTER = 0.1
 SHOWN = 10_000  # steps that a dry run or a held run shows
@@ -107,6 +109,7 @@ class Run:
     clock: Callable[[], float]
     mode: Mode = Mode.FULL
     run_id: int | None = None
+    approved: int | None = None
 
     def go(self) -> Report:
         """Do it."""
@@ -120,14 +123,16 @@ class Run:
         if not self.wish.dry_run:
             self.run_id = self.store.syncs.begin(self.name, self.mode, self.actor, now)
         try:
-            with self._snapshot(cursor, now) as snapshot:
-                return self._compared(snapshot, replace(state, settings=settings), now)
+            with self._snapshot(cursor, now) as (snapshot, places):
+                return self._compared(snapshot, places, replace(state, settings=settings), now)
         except DirectoryUnreachable as error:
             return self._failed(Outcome.FAILED, f"The directory cannot be read: {error}", state)
         except Stopped as stopped:
             return self._failed(Outcome.INTERRUPTED, f"The run was interrupted: {stopped}.", state)
-        except StoreError:
+        except StoreUnavailable:
             raise
+        except StoreError as error:
+            return self._failed(Outcome.FAILED, f"The user store refused: {error.message}", state)
         except Exception as error:
             self._failed(Outcome.FAILED, f"The run failed: {type(error).__name__}.", state)
             raise
@@ -135,40 +140,49 @@ class Run:
     # Reading ----------------------------------------------------------------------------------------
 
     @contextmanager
-    def _snapshot(self, cursor: Cursor | None, now: float) -> Iterator[Snapshot]:
+    def _snapshot(self, cursor: Cursor | None, now: float) -> Iterator[tuple[Snapshot, Places]]:
+        """Read the directory; give what was read, and a way to ask it again where people are."""
         directory = Directory(self.provider)
         try:
+            reader = PersonReader(self.provider, directory.preset, directory.domain(), directory.service_account_id())
+
+            def reading(connection: LdapConnection) -> Reading:
+                return Reading(connection, self.provider, directory.preset, reader, self.listen, self.lease.beat, now)
+
+            def places(external_ids: Sequence[str], *, everywhere: bool) -> dict[str, str]:
+                return directory.ask(
+                    lambda connection: reading(connection).places(external_ids, everywhere=everywhere), directory.soon()
+                )
+
             with directory.reader() as connection:
-                reader = PersonReader(
-                    self.provider, directory.preset, directory.domain(), directory.service_account_id()
-                )
-                reading = Reading(
-                    connection, self.provider, directory.preset, reader, self.listen, self.lease.beat, now
-                )
-                snapshot = None
-                if self.mode is Mode.INCREMENTAL and cursor is not None:
-                    pending = [conflict.external_id for conflict in self.store.syncs.conflicts(self.name)]
-                    snapshot = reading.changes(cursor, pending, self._has_newcomers)
-                if snapshot is None:
-                    self.mode = Mode.FULL
-                    snapshot = reading.everything(cursor)
+                snapshot = self._read(reading(connection), cursor)
             try:
-                yield snapshot
+                yield snapshot, places
             finally:
                 snapshot.close()
         finally:
             directory.close()
 
-    def _has_newcomers(self, external_ids: Sequence[str]) -> bool:
-        return len(self.store.sources.people(self.name, Owner.LDAP, external_ids)) < len(external_ids)
+    def _read(self, reading: Reading, cursor: Cursor | None) -> Snapshot:
+        if self.mode is Mode.INCREMENTAL and cursor is not None:
+            pending = [conflict.external_id for conflict in self.store.syncs.conflicts(self.name)]
+            snapshot = reading.changes(cursor, pending, self._linked)
+            if snapshot is not None:
+                return snapshot
+        self.mode = Mode.FULL
+        return reading.everything(cursor)
+
+    def _linked(self, external_ids: Sequence[str]) -> set[str]:
+        return set(self.store.sources.people(self.name, Owner.LDAP, external_ids))
 
     # Comparing --------------------------------------------------------------------------------------
 
-    def _compared(self, snapshot: Snapshot, state: SyncState, now: float) -> Report:
-        comparison = Comparison(self.store, self.name, self.provider, snapshot, self.listen, self.lease.beat)
+    def _compared(self, snapshot: Snapshot, places: Places, state: SyncState, now: float) -> Report:
+        beat = self.lease.beat
+        comparison = Comparison(self.store, self.name, self.provider, snapshot, self.listen, beat, now, places)
         plan = comparison.plan()
         try:
-            held = self._held(plan, snapshot)
+            held = self._held(plan, snapshot, now)
             if self.wish.dry_run:
                 return self._previewed(plan, snapshot, held)
             if held is not None:
@@ -177,23 +191,28 @@ class Run:
         finally:
             plan.close()
 
-    def _held(self, plan: Plan, snapshot: Snapshot) -> str | None:
+    def _held(self, plan: Plan, snapshot: Snapshot, now: float) -> str | None:
         """Say why the run must wait for an admin, or None."""
-        active = self.store.sources.count_active(self.name, Owner.LDAP)
+        active = self.store.sources.count_active(self.name, Owner.LDAP, now)
         everybody = snapshot.seen if snapshot.complete else snapshot.present
         empty = everybody is not None and not everybody
         before = self._ended_lately() if plan.ending else 0
         why = reason_to_hold(len(plan.ending), active, self.provider, empty=empty, before=before)
-        if why is None and snapshot.groups is not None and plan.linked and not snapshot.groups:
-            why = "The directory's answer has no group in it; everybody would lose the groups of the directory."
-        if why is None or self.wish.approve is None:
-            return why
-        approved = self._approved(self.wish.approve)
-        unseen = [step.subject for step in plan.ending if step.external_id not in approved]
-        if not unseen:
+        why = why or reason_to_hold_groups(len(plan.gone), len(plan.linked), self.provider, empty=not plan.taken)
+        if why is None:
             return None
-        names = ", ".join(unseen[:10])
-        return f"{why} Run {self.wish.approve} did not show {len(unseen)} of them: {names}."
+        if self.wish.approve is None:
+            return why
+        approved = self._approved(self.wish.approve, now)
+        if approved is None:
+            return f"{why} Run {self.wish.approve} is no held run of the last week."
+        unseen = [step.subject for step in plan.ending if step.external_id not in approved]
+        unseen += [f"group {group.name}" for group in plan.gone if group.identity.external_id not in approved]
+        if unseen:
+            names = ", ".join(unseen[:10])
+            return f"{why} Run {self.wish.approve} did not show {len(unseen)} of them: {names}."
+        self.approved = self.wish.approve
+        return None
 
     def _ended_lately(self) -> int:
         """How many lost access by the runs of the last day that no admin approved: a slow mistake is one, too."""
@@ -204,11 +223,14 @@ class Run:
             if run.started_at >= since and run.outcome is not Outcome.HELD and not run.counts.get("approved")
         )
 
-    def _approved(self, run_id: int) -> set[str]:
+    def _approved(self, run_id: int, now: float) -> set[str] | None:
+        """Give whom a held run showed, or None if it is none that can be approved any more."""
         run = self.store.syncs.run(run_id)
         if run is None or run.provider != self.name or run.outcome is not Outcome.HELD:
-            return set()
-        ends = {Action.DISABLE.value, Action.DELETE.value}
+            return None
+        if now - run.started_at > APPROVABLE_S:
+            return None
+        ends = {Action.DISABLE.value, Action.DELETE.value, Action.DELETE_GROUP.value}
         return {item.external_id for item in self.store.syncs.items(run_id, limit=SHOWN) if item.action in ends}
 
     # Ends -------------------------------------------------------------------------------------------
@@ -217,8 +239,10 @@ class Run:
         assert self.run_id is not None  # noqa: S101 - only a dry run has none
         applier = Applier(self.store, self.name, self.provider, self.run_id, self.listen, self.lease.beat, now)
         applier.counts["seen"] = len(snapshot.seen)
-        if self.wish.approve is not None:
-            applier.counts["approved"] = self.wish.approve
+        if self.approved is not None:
+            applier.counts["approved"] = self.approved
+            subject, why = f"provider:{self.name}", f"run {self.approved}"
+            self.store.audit.add("sync.approved", self.actor, subject, "approved", why, detail={"run": self.run_id})
         applier.known_groups(plan.linked)
         applier.steps(_pages(plan.ending), "leavers ended")
         if snapshot.groups is not None:
@@ -236,15 +260,16 @@ class Run:
 
     def _settled(self, snapshot: Snapshot) -> list[str]:
         """Whatever was read again is settled, unless it was found again."""
-        kept = [conflict.external_id for conflict in self.store.syncs.conflicts(self.name)]
+        kept = {conflict.external_id for conflict in self.store.syncs.conflicts(self.name)}
         if snapshot.complete:
-            return kept
-        return [external_id for external_id in kept if external_id in snapshot.seen or snapshot.groups is not None]
+            return sorted(kept)
+        read = snapshot.seen | (snapshot.asked if snapshot.groups is not None else set())
+        return sorted(kept & read)
 
     def _waiting(self, plan: Plan, snapshot: Snapshot, why: str) -> Report:
         assert self.run_id is not None  # noqa: S101 - only a dry run has none
         counts = _planned(plan, snapshot)
-        items = tuple(_item(step) for step in plan.ending)
+        items = tuple(_item(step) for step in plan.ending) + _departing(plan)
         detail = f"{why} Nothing was changed. Look at: quaymaster sync log {self.name} --run {self.run_id}; then "
         detail += f"correct the directory, or: quaymaster sync run {self.name} --full --approve {self.run_id}"
         self.store.syncs.progress(self.run_id, counts, items)
@@ -266,7 +291,7 @@ class Run:
             elif group is not None and known[external_id] != group.name:
                 renamed = {"name": {"old": known[external_id], "new": group.name}}
                 items.append(SyncItem(Action.RENAME_GROUP, group.name, external_id, detail=renamed))
-        items += [SyncItem(Action.DELETE_GROUP, group.name, group.identity.external_id) for group in plan.gone]
+        items += _departing(plan)
         counts = _planned(plan, snapshot)
         detail = f"Nothing was changed. {held or ''}".rstrip()
         return self._report(Outcome.HELD if held else Outcome.DONE, counts, detail, tuple(items))
@@ -298,6 +323,10 @@ def fingerprint(store: Store, name: str, provider: LdapProvider) -> str:
     told = provider.model_dump_json(exclude={"bind_password", "timeout_s", "connections", "sync_interval_s"})
     roles = [(mapping.external_id, mapping.role.value) for mapping in store.providers.roles(name)]
     return hashlib.sha256(f"{told}{sorted(roles)}".encode()).hexdigest()
+
+
+def _departing(plan: Plan) -> tuple[SyncItem, ...]:
+    return tuple(SyncItem(Action.DELETE_GROUP, group.name, group.identity.external_id) for group in plan.gone)
 
 
 def _pages(steps: list[Step]) -> Iterator[list[Step]]:

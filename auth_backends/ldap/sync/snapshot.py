@@ -16,7 +16,7 @@ from auth_backends.ldap.vendors import Preset, external_id_of, id_filter
 from config.ldap import LdapProvider
 
 Beat = Callable[[], None]
-Newcomers = Callable[[Sequence[str]], bool]
+Links = Callable[[Sequence[str]], set[str]]
 NOBODY = Memberships({}, {}, {})
 MAX_PENDING = 500
 CHUNK = 500
@@ -27,7 +27,8 @@ IDS = 50  # in one filter
 class Snapshot:
     """``groups`` None means that they were not read, since nothing of them changed.
 
-    ``seen`` are the external ids of all people read, ``left`` those of people who are there but no longer users here.
+    ``seen`` are the external ids of all people read, ``left`` those of linked people who are there but no longer users
+    here, ``asked`` those that were asked for again whether they changed or not.
     ``present`` are the external ids of everybody who is a user there, where that was read, with the primary group if
     there is one; whoever is linked and not among them has gone.
     """
@@ -37,6 +38,7 @@ class Snapshot:
     unusable: list[Unusable] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     left: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     groups: dict[str, DirectoryGroup] | None = None
     memberships: Memberships = NOBODY
     present: dict[str, int | None] | None = None
@@ -76,11 +78,11 @@ class Reading:
             raise
         return snapshot
 
-    def changes(self, since: Cursor, pending: Sequence[str], newcomers: Newcomers) -> Snapshot | None:
+    def changes(self, since: Cursor, pending: Sequence[str], links: Links) -> Snapshot | None:
         """Read what changed since then; None if this server cannot say, and everything must be read.
 
         ``pending`` are external ids to read again whether they changed or not: of people and groups that could not be
-        brought here the last time. ``newcomers`` says whether some of these people are linked to nobody.
+        brought here the last time. ``links`` gives those of some external ids that are linked.
         """
         begun = cursor_now(self.connection, self.preset, self.now)
         if not since.fits(begun):
@@ -89,12 +91,13 @@ class Reading:
         try:
             changed = since.changed_filter(self.preset)
             self._take(f"(&{self.preset.user_filter}{changed})", snapshot, water)
-            self._look_for_leavers(changed, snapshot, water)
-            touched = self._any_group_changed(changed, water) or self._read_again(pending, snapshot)
+            self._look_for_leavers(changed, snapshot, water, links)
+            maybe_groups = self._read_again(pending, snapshot)
+            touched = self._any_group_changed(changed, water) or maybe_groups
             if touched and self.provider.groups_required:
                 snapshot.close()
                 return None  # whoever joined a required group may be nobody's change but the group's
-            if touched or self._moves_groups(snapshot, newcomers):
+            if touched or self._moves_groups(snapshot, links):
                 self._groups_of_everybody(snapshot)
             snapshot.cursor = water.next(begun, since)
         except BaseException:
@@ -102,23 +105,44 @@ class Reading:
             raise
         return snapshot
 
-    def _moves_groups(self, snapshot: Snapshot, newcomers: Newcomers) -> bool:
+    def _moves_groups(self, snapshot: Snapshot, links: Links) -> bool:
         """Whether these people may be in other groups than before, though no group changed: new ones, and AD's."""
         if self.preset.is_active_directory:  # the primary group is the person's own attribute
             return len(snapshot.people) > 0
-        return any(newcomers([person.external_id for person in page]) for page in snapshot.people.pages(CHUNK))
+        pages = snapshot.people.pages(CHUNK)
+        return any(len(links([person.external_id for person in page])) < len(page) for page in pages)
 
     def _take(self, wanted: str, snapshot: Snapshot, water: HighWater) -> None:
         for _ in self._people(wanted, snapshot, water):
             pass
 
     def _read_again(self, pending: Sequence[str], snapshot: Snapshot) -> bool:
-        """Read people again by their ids; say whether some of them are none, and so must be groups."""
-        ids = list(pending[:MAX_PENDING])
-        for start in range(0, len(ids), IDS):
-            wanted = "".join(id_filter(self.preset, external_id) for external_id in ids[start : start + IDS])
-            self._take(f"(&{self.preset.user_filter}(|{wanted}))", snapshot, HighWater(self.preset))
-        return not snapshot.seen.issuperset(pending)
+        """Read people again by their ids; say whether some of them are none, and so may be groups."""
+        snapshot.asked = set(pending[:MAX_PENDING])
+        for wanted in self._by_ids(self.preset.user_filter, sorted(snapshot.asked)):
+            self._take(wanted, snapshot, HighWater(self.preset))
+        return not snapshot.seen.issuperset(snapshot.asked)
+
+    def _by_ids(self, of: str, external_ids: Sequence[str]) -> Iterator[str]:
+        for start in range(0, len(external_ids), IDS):
+            wanted = "".join(id_filter(self.preset, one) for one in external_ids[start : start + IDS])
+            yield f"(&{of}(|{wanted}))"
+
+    def places(self, external_ids: Sequence[str], *, everywhere: bool) -> dict[str, str]:
+        """Give the DNs of those of these who are there, as users or ``everywhere`` as whatever they are."""
+        base = self.provider.user_base_dn or self.provider.base_dn
+        of, base = (
+            (self.preset.anybody_filter, self.provider.base_dn) if everywhere else (self.preset.user_filter, base)
+        )
+        found: dict[str, str] = {}
+        for wanted in self._by_ids(of, external_ids):
+            for page in self.connection.pages(base, wanted, (self.preset.id_attribute,)):
+                self.beat()
+                for entry in page:
+                    external_id = external_id_of(self.preset, entry)
+                    if external_id is not None:
+                        found[external_id] = entry.dn
+        return found
 
     def _people(self, wanted: str, snapshot: Snapshot, water: HighWater) -> Iterator[Person]:
         base = self.provider.user_base_dn or self.provider.base_dn
@@ -129,8 +153,6 @@ class Reading:
                 found = self.reader.read(entry)
                 if isinstance(found, Unusable):
                     snapshot.unusable.append(found)
-                    if found.external_id:
-                        snapshot.seen.add(found.external_id)
                     continue
                 if found.external_id in snapshot.seen:
                     continue  # an entry that moved between two pages
@@ -139,16 +161,21 @@ class Reading:
                 yield found
             self.listen(Progress("people read", len(snapshot.seen)))
 
-    def _look_for_leavers(self, changed: str, snapshot: Snapshot, water: HighWater) -> None:
-        """Find changed entries that the user filter no longer takes: whoever left the filter changed, too."""
+    def _look_for_leavers(self, changed: str, snapshot: Snapshot, water: HighWater, links: Links) -> None:
+        """Find changed entries of linked people that the user filter no longer takes: leaving it is a change, too.
+
+        Somebody who changed between the two searches is no leaver, so those are asked for once more.
+        """
         wanted = (self.preset.id_attribute, self.preset.changed_attribute)
         for page in self.connection.pages(self.provider.base_dn, f"(&{self.preset.anybody_filter}{changed})", wanted):
             self.beat()
             for entry in page:
                 water.see(entry)
-                external_id = external_id_of(self.preset, entry)
-                if external_id is not None and external_id not in snapshot.seen:
-                    snapshot.left.add(external_id)
+            ids = {external_id_of(self.preset, entry) for entry in page} - snapshot.seen - {None}
+            doubtful = links(sorted(external_id for external_id in ids if external_id is not None))
+            for again in self._by_ids(self.preset.user_filter, sorted(doubtful)):
+                self._take(again, snapshot, water)
+            snapshot.left |= doubtful - snapshot.seen
 
     def _any_group_changed(self, changed: str, water: HighWater) -> bool:
         base = self.provider.group_base_dn or self.provider.base_dn

@@ -13,7 +13,9 @@ from storage.database.change_types import DeleteProvider, MapRole, ProviderChang
 from storage.database.errors import Conflict, InvalidChange, NotFoundInStore
 from storage.database.records import Role
 from storage.database.tables import (
+    group_identities,
     identities,
+    leases,
     providers,
     role_mappings,
     sync_conflicts,
@@ -30,7 +32,7 @@ def apply_provider_change(tx: Connection, change: ProviderChange, actor: str, no
         case PutProvider():
             return _put(tx, change, now)
         case DeleteProvider():
-            return _delete(tx, change)
+            return _delete(tx, change, now)
         case MapRole():
             return _map(tx, change, actor, now)
         case UnmapRole():
@@ -56,10 +58,14 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> set[str]
     return {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
 
 
-def _delete(tx: Connection, change: DeleteProvider) -> Effect:
+def _delete(tx: Connection, change: DeleteProvider, now: float) -> Effect:
     if tx.execute(select(providers.c.name).where(providers.c.name == change.name)).first() is None:
         raise NotFoundInStore(f"There is no provider {change.name!r} in the database.")
+    running = select(leases.c.holder).where(leases.c.name == f"sync:{change.name}", leases.c.until > now)
+    if tx.execute(running).first():
+        raise Conflict(f"The sync of {change.name!r} is running; wait for its end.")
     refuse_dependants(tx, change.name)
+    tx.execute(delete(group_identities).where(group_identities.c.provider == change.name))
     tx.execute(delete(role_mappings).where(role_mappings.c.provider == change.name))
     tx.execute(delete(sync_states).where(sync_states.c.provider == change.name))
     tx.execute(delete(sync_conflicts).where(sync_conflicts.c.provider == change.name))

@@ -81,7 +81,6 @@ def _create(tx: Connection, change: Provision, now: float) -> Effect:
         email=change.email,
         provider=change.provider,
         managed_by=change.owner,
-        expires_at=change.expires_at,
         protocols=change.protocols,
         created_at=now,
         updated_at=now,
@@ -166,10 +165,13 @@ def _adopt(tx: Connection, change: AdoptUser, now: float) -> Effect:
     new = replace(user, method=change.method, provider=change.provider, managed_by=change.owner)
     row = user_row(new)
     tx.execute(update(users).where(users.c.id == user.id).values(**row))
-    tx.execute(
-        delete(identities).where(identities.c.user_id == user.id, identities.c.provider == change.provider)
-    )  # one person has one entry at a provider
+    before = (identities.c.user_id == user.id, identities.c.provider == change.provider)
+    old = tx.execute(select(identities).where(*before)).first()
+    tx.execute(delete(identities).where(*before))  # one person has one entry at a provider
     link = Identity(user.id, change.provider, change.external_id, now, change.hint)
+    if old is not None:  # what the source said of the old entry is the source's still, and no admin's word
+        said = identity_of(old)
+        link = replace(link, role=said.role, role_overruled=said.role_overruled, expires_at=said.expires_at)
     tx.execute(insert(identities), _link_row(link))
     if new.method not in checks.LOCAL_METHODS:  # a hash that must never be compared must not be kept
         tx.execute(delete(passwords).where(passwords.c.user_id == user.id))
@@ -215,6 +217,8 @@ def _link_row(link: Identity) -> dict[str, object]:
         "hint": link.hint,
         "active": link.active,
         "role": link.role.value if link.role else "",
+        "role_overruled": link.role_overruled,
+        "expires_at": link.expires_at,
     }
 
 
@@ -261,12 +265,11 @@ def _depart_group(tx: Connection, change: DepartGroup) -> Effect:
     held = and_(memberships.c.group_id == group_id, memberships.c.owner == change.owner.value)
     left = tuple(sorted(tx.execute(select(memberships.c.user_id).where(held)).scalars()))
     tx.execute(delete(memberships).where(held))
-    tx.execute(delete(group_identities).where(same))
     needed = tx.execute(select(grants.c.id).where(grants.c.group_id == group_id)).first() is not None
     others = len(members) > len(left) or bool(set(members) - set(left))
     if not needed and not others:
-        tx.execute(delete(groups).where(groups.c.id == group_id))
-    else:
-        tx.execute(update(groups).where(groups.c.id == group_id).values(managed_by=Owner.MANUAL.value))
+        tx.execute(delete(groups).where(groups.c.id == group_id))  # and its link with it
+    else:  # it can come back with the same id, and finds its grants
+        tx.execute(update(group_identities).where(same).values(hint=""))
     detail: dict[str, object] = {"members": len(left), "kept": needed or others, "external_id": change.external_id}
     return Effect("group.departed", f"group:{group.name}", group_id, left, detail=detail)

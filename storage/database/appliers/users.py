@@ -28,7 +28,7 @@ from storage.database.change_types import (
 from storage.database.errors import Conflict, InvalidChange
 from storage.database.names import canonical_name
 from storage.database.records import Owner, Status, User
-from storage.database.tables import dav_locks, dav_properties, identities, passwords, users
+from storage.database.tables import dav_locks, dav_properties, identities, memberships, passwords, users
 
 
 def apply_user_change(tx: Connection, change: UserChange, now: float) -> Effect:
@@ -153,10 +153,24 @@ def _set_method(tx: Connection, change: SetMethod) -> Effect:
         return Effect("user.method_set", old.name, old.id, changed=False)
     values = {"method": new.method.value, "provider": new.provider, "managed_by": owner.value}
     tx.execute(update(users).where(users.c.id == old.id).values(**values))
+    if moves:  # nobody else would ever end what the directory began
+        _keep_memberships(tx, old)
     if new.method not in checks.LOCAL_METHODS:  # a hash that must never be compared must not be kept
         tx.execute(delete(passwords).where(passwords.c.user_id == old.id))
     detail: dict[str, object] = {"old_method": old.method, "method": new.method, "provider": new.provider}
     return Effect("user.method_set", old.name, old.id, (old.id,), detail=detail)
+
+
+def _keep_memberships(tx: Connection, user: User) -> None:
+    """Make the memberships that a source held the site's own."""
+    held = select(memberships.c.group_id).where(memberships.c.user_id == user.id)
+    own = set(tx.execute(held.where(memberships.c.owner == Owner.MANUAL.value)).scalars())
+    theirs = set(tx.execute(held.where(memberships.c.owner == user.managed_by.value)).scalars())
+    of_source = (memberships.c.user_id == user.id, memberships.c.owner == user.managed_by.value)
+    tx.execute(delete(memberships).where(*of_source))
+    if new := theirs - own:
+        rows = [{"user_id": user.id, "group_id": group, "owner": Owner.MANUAL.value} for group in sorted(new)]
+        tx.execute(insert(memberships), rows)
 
 
 def _set_password(tx: Connection, change: SetPassword, now: float) -> Effect:

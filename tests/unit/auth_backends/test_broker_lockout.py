@@ -26,7 +26,7 @@ from config.settings import AuthSettings
 from storage.database.changes import Provision
 from storage.database.records import Method, Owner
 from storage.database.store import Store, StoreUnavailable
-from tests.support.brokers import Argon2Spy, Desk, StandInBackend, reason_of
+from tests.support.brokers import HOME, Argon2Spy, Desk, StandInBackend, reason_of
 from tests.support.waiting import eventually
 
 LIMIT = AttemptLimit(max_failures=2, window_s=1800.0)
@@ -119,6 +119,62 @@ def test_a_right_password_frees_its_place_and_the_counter(store: Store) -> None:
         directory.answer = answering(YES)
 
         assert isinstance(desk.password("linda@corp.example"), Granted)
+
+
+def test_only_what_the_directory_refused_fills_its_places(sqlite_store: Store) -> None:
+    """A client that goes on trying with the right password is let in as soon as the directory has forgotten."""
+    directory = Directory(lambda: NO)
+    desk = desk_with(sqlite_store, directory)
+    desk.password("linda", "no")
+    desk.password("linda", "no")
+    directory.answer = answering(YES)
+    refused = 0
+    while not isinstance(desk.password("linda"), Granted):
+        refused += 1
+        desk.clock.now += 90.0
+        assert refused < 40
+
+    assert 19 <= refused <= 24  # half an hour, and at most the site's five minutes more
+
+
+def test_a_success_is_forgotten_failures_there_and_here(sqlite_store: Store) -> None:
+    """However long ago: the directory forgets with a success, so its places are free again."""
+    directory = Directory(answering(NO))
+    desk = desk_with(sqlite_store, directory)
+    outcomes = []
+    for at, answer in ((0.0, NO), (400.0, YES), (800.0, NO), (810.0, YES)):
+        desk.clock.now = 1_900_000_000.0 + at
+        directory.answer = answering(answer)
+        outcomes.append(reason_of(desk.password("linda", "any")))
+
+    assert outcomes == [Reason.WRONG_PASSWORD, Reason.GRANTED, Reason.WRONG_PASSWORD, Reason.GRANTED]
+
+
+def test_the_sites_limit_keeps_its_own_window(sqlite_store: Store) -> None:
+    """A directory that allows fifty a day does not turn the site's five in five minutes into five a day."""
+    directory = Directory(answering(NO))
+    directory.limits = AttemptLimit(49, 86_400.0)
+    desk = desk_with(sqlite_store, directory)
+    for _ in range(6):
+        desk.password("linda", "no")
+        desk.clock.now += 3600.0
+    directory.answer = answering(YES)
+
+    assert isinstance(desk.password("linda"), Granted)
+
+
+def test_explain_knows_both_limits_and_every_name(sqlite_store: Store) -> None:
+    """It says what a right password would meet, also under an alias."""
+    directory = Directory(answering(NO))
+    desk = desk_with(sqlite_store, directory)
+    told = []
+    for _ in range(3):
+        told += [
+            desk.broker.explain(name, FrontEnd.SFTP, Factor.PASSWORD, HOME).allowed for name in ("linda", "corp\\linda")
+        ]
+        desk.password("linda", "no")
+
+    assert told == [True, True, True, True, False, False]
 
 
 def test_many_good_sign_ins_at_once_wait_for_each_other(store: Store) -> None:

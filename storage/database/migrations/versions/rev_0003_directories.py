@@ -17,6 +17,8 @@ def upgrade() -> None:
     op.add_column("identities", sa.Column("hint", sa.Text, nullable=False, server_default=""))
     op.add_column("identities", sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()))
     op.add_column("identities", sa.Column("role", sa.Text, nullable=False, server_default=""))
+    op.add_column("identities", sa.Column("role_overruled", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.add_column("identities", sa.Column("expires_at", sa.Double))
     op.create_table(
         "aliases",
         sa.Column("alias", sa.Text, nullable=False),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from auth_backends.ldap.entry import Entry
 from auth_backends.ldap.sync.cursor import Cursor, HighWater
-from auth_backends.ldap.sync.plan import reason_to_hold
+from auth_backends.ldap.sync.plan import reason_to_hold, reason_to_hold_groups
 from auth_backends.ldap.sync.spool import Spool
 from auth_backends.ldap.vendors import ChangeMarker, preset_of
 from config.ldap import Vendor
@@ -41,43 +41,62 @@ def test_an_empty_answer_always_waits() -> None:
     assert reason_to_hold(0, 0, provider(Vendor.OPENLDAP), empty=True) is None
 
 
-TIME = preset_of(provider(Vendor.OPENLDAP))
-BEGUN = Cursor(ChangeMarker.MODIFY_TIMESTAMP, "ldap:636", "20260101120000Z")
-
-
-def changed(at: str) -> Entry:
-    return entry(modifyTimestamp=at)
-
-
 @pytest.mark.parametrize(
-    ("seen", "since"),
-    [
-        (["20250101000000Z", "20251231235959Z"], "20260101000000Z"),  # just after the last change
-        (["20260101115959Z"], "20260101120000Z"),
-        (["20260101130000Z"], "20260101120000Z"),  # still being written when the run began
-        (["20251231235959.123Z"], "20260101000000Z"),
-        (["nonsense"], "20251111000000Z"),
-        ([], "20251111000000Z"),
-    ],
+    ("gone", "known", "empty", "waits"),
+    [(0, 0, True, False), (1, 1, False, False), (1, 1, True, True), (2, 3, False, False), (3, 10, False, True)],
 )
-def test_where_the_next_run_reads_on(seen: list[str], since: str) -> None:
-    """After the last change that was seen, and never later than shortly before the run began."""
+def test_how_many_groups_may_go_without_an_admin(gone: int, known: int, empty: bool, waits: bool) -> None:  # noqa: FBT001 - columns
+    """A search that sees less is no change of the directory."""
+    assert (reason_to_hold_groups(gone, known, provider(Vendor.OPENLDAP), empty=empty) is not None) is waits
+
+
+TIME = preset_of(provider(Vendor.OPENLDAP))
+HOUR = 3600.0
+BEGUN = Cursor(ChangeMarker.MODIFY_TIMESTAMP, "ldap:636", "19700101000000Z", at=10 * HOUR)
+
+
+def after(before: Cursor | None, *seen: str, at: float = 10 * HOUR) -> Cursor:
+    """Give the cursor after a run that saw these changes."""
     water = HighWater(TIME)
-    for at in seen:
-        water.see(changed(at))
-    before = Cursor(BEGUN.marker, BEGUN.server, "20251111000000Z")
-
-    assert since == water.next(BEGUN, before).since
-    assert since in changed_filter(water.next(BEGUN, before))
+    for moment in seen:
+        water.see(entry(modifyTimestamp=moment))
+    return water.next(replace(BEGUN, at=at), before)
 
 
-def changed_filter(cursor: Cursor) -> str:
-    return cursor.changed_filter(TIME)
+def test_the_next_run_reads_again_what_was_being_written_then() -> None:
+    """A minute before the last change, by the directory's own clock, however wrong that is."""
+    first = after(None, "20260101115959Z", "20250101000000Z", "nonsense")
+
+    assert (first.since, first.latest) == ("20260101115859Z", "20260101115959Z")
+    assert first.changed_filter(TIME) == "(modifyTimestamp>=20260101115859Z)"
+    assert after(None, "20260101115959.123Z").latest == "20260101115959Z"
 
 
-def test_a_first_run_without_any_time_starts_where_it_began() -> None:
-    """Nothing seen and nothing before."""
-    assert HighWater(TIME).next(BEGUN, None) == BEGUN
+def test_what_a_later_run_saw_no_change_of_is_read_no_more() -> None:
+    """Everything of that second has been read by then."""
+    first = after(None, "20260101120000Z", at=1 * HOUR)
+    at_once = after(first, "20260101120000Z", at=1 * HOUR + 30)
+    later = after(at_once, "20260101120000Z", at=1 * HOUR + 61)
+    idle = after(later, at=2 * HOUR)
+
+    assert (first.since, at_once.since) == ("20260101115900Z", "20260101115900Z")
+    assert (later.since, idle.since) == ("20260101120001Z", "20260101120001Z")
+
+
+def test_a_change_of_the_same_second_after_the_first_run_is_not_lost() -> None:
+    """The second is settled only by a run that began a minute after one that had seen it."""
+    first = after(None, "20260101120000Z", at=1 * HOUR)
+
+    assert first.since <= "20260101120000Z"
+    assert after(first, "20260101120500Z", at=2 * HOUR).since == "20260101120400Z"
+
+
+def test_a_run_without_any_time_starts_where_it_began() -> None:
+    """Nothing seen and nothing before; what another server said means nothing here."""
+    elsewhere = Cursor(BEGUN.marker, "other:636", "20260101115900Z", "20260101120000Z", 1.0)
+
+    assert after(None) == BEGUN
+    assert after(elsewhere) == BEGUN
 
 
 def test_update_sequence_numbers_are_the_servers_own() -> None:

@@ -58,6 +58,10 @@ def test_removing_a_provider_waits_for_its_users_and_names_them(store: Store) ->
         store.apply(DeleteProvider("corp"), actor=ACTOR)
 
     store.apply(PutProvider("free", "ldap", {}, {}), actor=ACTOR)
+    store.leases.take("sync:free", "somebody", 60.0)
+    with pytest.raises(Conflict, match="is running"):
+        store.apply(DeleteProvider("free"), actor=ACTOR)
+    store.leases.release("sync:free", "somebody")
     store.apply(DeleteProvider("free"), actor=ACTOR)
     assert [provider.name for provider in store.providers.list()] == ["corp"]
 

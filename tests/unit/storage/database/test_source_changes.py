@@ -239,6 +239,75 @@ def test_a_role_follows_the_source_unless_an_admin_spoke(store: Store) -> None:
     assert (given, taken, ann(store).role) == (Role.ADMIN, Role.USER, Role.READ_ONLY_ADMIN)
 
 
+def test_an_admins_role_is_never_taken_for_the_sources(store: Store) -> None:
+    """Neither one that is the same as the source's, nor a demotion, whatever the source says later."""
+    say(store, ANN)
+    store.apply(UpdateUser(ann(store).id, UserFields(role=Role.ADMIN)), actor=ACTOR)
+    say(store, replace(ANN, role=Role.ADMIN))
+    say(store, ANN)
+    kept = ann(store).role
+    say(store, replace(ANN, external_id="e-bob", name="bob", aliases=frozenset(), role=Role.ADMIN))
+    bob = store.users.by_name("bob")
+    assert bob is not None
+    store.apply(UpdateUser(bob.id, UserFields(role=Role.USER)), actor=ACTOR)
+    for role in (Role.READ_ONLY_ADMIN, None, Role.ADMIN, Role.ADMIN):
+        say(store, replace(ANN, external_id="e-bob", name="bob", aliases=frozenset(), role=role))
+    demoted = store.users.by_name("bob")
+
+    assert demoted is not None
+    assert (kept, demoted.role) == (Role.ADMIN, Role.USER)
+
+
+def test_a_role_of_the_source_does_not_outlive_a_new_link(store: Store) -> None:
+    """Adopted to another entry of the same provider, what the source gave is the source's still."""
+    say(store, replace(ANN, role=Role.ADMIN))
+    store.apply(AdoptUser(ann(store).id, "corp", Owner.LDAP, Method.LDAP, "e-new"), actor=ACTOR)
+    say(store, replace(ANN, external_id="e-new"))
+
+    user = store.users.by_name("ann")
+    assert user is not None
+    assert user.role is Role.USER
+
+
+@pytest.mark.parametrize(
+    ("admins", "sources", "effective"),
+    [(100.0, None, 100.0), (100.0, 200.0, 100.0), (300.0, 200.0, 200.0), (None, 200.0, 200.0)],
+)
+def test_an_admins_expiry_stays_unless_the_sources_is_earlier(
+    store: Store, admins: float | None, sources: float | None, effective: float | None
+) -> None:
+    """Nobody is let in longer than either says."""
+    say(store, replace(ANN, expires_at=150.0 if admins is None else None))
+    store.apply(UpdateUser(ann(store).id, UserFields(expires_at=admins)), actor=ACTOR)
+    say(store, replace(ANN, expires_at=sources))
+    say(store, replace(ANN, expires_at=sources, email="x@example.org"))
+
+    assert effective == ann(store).expires_at
+
+
+def test_who_is_taken_over_by_the_site_keeps_the_groups_as_the_sites(store: Store) -> None:
+    """Nobody else would ever end them."""
+    crew, deck = directory_group(store, "crew"), directory_group(store, "deck")
+    say(store, replace(ANN, groups=frozenset({crew, deck})))
+    store.apply(AddMember(ann(store).id, crew), actor=ACTOR)
+    store.apply(SetMethod(ann(store).id, Method.OIDC, "entra"), actor=ACTOR)
+
+    assert ann(store).managed_by is Owner.MANUAL
+    assert [(owner, group) for group in (crew, deck) for _, owner in store.groups.members(group)] == [
+        (Owner.MANUAL, crew),
+        (Owner.MANUAL, deck),
+    ]
+
+
+def test_a_change_that_the_database_refuses_is_undone_alone(store: Store) -> None:
+    """A group that an admin deleted meanwhile: its person is refused, the others of the page are made."""
+    bad = replace(ANN, groups=frozenset({"0" * 32}))
+    answers = store.apply_each([bad, replace(ANN, external_id="e-bob", name="bob", aliases=frozenset())], actor=ACTOR)
+
+    assert [isinstance(answer, Applied) for answer in answers] == [False, True]
+    assert [user.name for user in store.users.list()] == ["bob"]
+
+
 def test_adopting_hands_an_existing_user_over(store: Store) -> None:
     """Home, keys and grants stay, the local password goes, and the source speaks for the user from now on."""
     user = make_user(store, "ann", password_hash="h")
@@ -283,7 +352,7 @@ def test_a_directorys_group_is_made_renamed_and_never_merged(store: Store) -> No
 
 
 def test_a_departed_group_ends_unless_somebody_needs_it(store: Store) -> None:
-    """Its memberships end; with a grant or an admin's member it stays, as a group of the site's own."""
+    """Its memberships end; with a grant or an admin's member it stays, and comes back as itself."""
     plain, granted, shared = (directory_group(store, name) for name in ("plain", "granted", "shared"))
     say(store, replace(ANN, groups=frozenset({plain, granted, shared})))
     store.apply(PutGrant("/x", frozenset({"read"}), group_id=granted), actor=ACTOR)
@@ -293,13 +362,11 @@ def test_a_departed_group_ends_unless_somebody_needs_it(store: Store) -> None:
         store.apply(DepartGroup("corp", Owner.LDAP, f"g-{name}"), actor=ACTOR)
 
     assert groups(store) == []
-    assert [(group.name, group.managed_by) for group in store.groups.list()] == [
-        ("granted", Owner.MANUAL),
-        ("shared", Owner.MANUAL),
-    ]
-    assert store.sources.groups("corp") == []
+    assert [group.name for group in store.groups.list()] == ["granted", "shared"]
     with pytest.raises(Conflict):
         store.apply(DepartGroup("corp", Owner.LDAP, "g-plain"), actor=ACTOR)
+    back = store.apply(ProvisionGroup("corp", Owner.LDAP, "g-granted", "granted", "cn=granted"), actor=ACTOR)
+    assert back.subject_id == granted
 
 
 def test_many_changes_are_one_transaction_in_which_each_stands_alone(store: Store) -> None:
@@ -333,7 +400,7 @@ def test_what_is_known_of_a_source_is_read_in_bulk(store: Store) -> None:
         "bob",
     ]
     assert store.sources.holders(["ann", "corp\\ann", "nobody"]) == {"ann": user.id, "corp\\ann": user.id}
-    assert store.sources.count_active("corp", Owner.LDAP) == 1
+    assert store.sources.count_active("corp", Owner.LDAP, 1.0) == 1
 
 
 def test_a_link_made_by_hand_knows_where_to_look_first(store: Store) -> None:
