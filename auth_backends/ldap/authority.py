@@ -55,15 +55,14 @@ class LdapAuthority:
         limit = self._known_limit(link)
         if limit is not None and self._unanswered.count(link.external_id) >= limit.max_failures:
             return Unavailable("earlier passwords of this user were sent and not answered")
-        sent: list[float] = []
+        sent: list[str] = []
         try:
-            verdict = self._room.ask(lambda ticket: self._proved(link, secret, deadline, ticket, sent), within_s)
+            return self._room.ask(lambda ticket: self._proved(link, secret, deadline, ticket, sent), within_s)
         except (DirectoryUnreachable, Overdue) as error:
+            if sent:
+                self._unanswered.add(link.external_id)
             log.warning("ldap.unavailable", provider=self._name, error=type(error).__name__, detail=str(error))
             return Unavailable(f"{self._name}: {error}")
-        for each in sent:
-            self._unanswered.heard(link.external_id, each)
-        return verdict
 
     def limit(self, link: Identity | None) -> AttemptLimit | None:
         """Give the limit that keeps the user unlocked, or None if the directory locks nobody.
@@ -84,7 +83,7 @@ class LdapAuthority:
             return found
 
         try:
-            return self._room.ask(read, LIMIT_S)
+            return self._room.ask(read, LIMIT_S, is_verdict=False)
         except (DirectoryUnreachable, Overdue):
             return self._known_limit(link)
 
@@ -99,21 +98,21 @@ class LdapAuthority:
         known = self._limits.known(link.external_id)
         return limit_of(configured(self.provider) or UNREADABLE) if known is None else known[1]
 
-    def _proved(self, link: Identity, secret: Secret, deadline: Deadline, ticket: Ticket, sent: list[float]) -> Verdict:
+    def _proved(self, link: Identity, secret: Secret, deadline: Deadline, ticket: Ticket, sent: list[str]) -> Verdict:
         """Find the entry, then bind as it on a fresh connection to the server that gave it."""
 
         def at(address: Address, share: Deadline) -> Verdict:
             found = self._directory.find_at(address, link.external_id, link.hint, share)
             if isinstance(found, Missing):
                 return Rejected(MISSING[found])
-            if self._directory.is_service_account(found.entry, share):
+            if self._directory.is_service_account(found, share):
                 return Rejected(Reason.SERVICE_ACCOUNT)
             connection = self._directory.open(address, share)
             try:
                 if not ticket.is_wanted:
                     raise _NobodyWaits("the caller has left")
                 connection.deadline = deadline
-                sent.append(self._unanswered.sent(link.external_id))
+                sent.append(link.external_id)
                 answer = connection.bind(found.entry.dn, secret)
             finally:
                 connection.close()

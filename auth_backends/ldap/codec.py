@@ -157,9 +157,10 @@ def _operation(name: str, request: Any) -> bytes:
 
 def answer(data: bytes) -> Message:
     """Read one whole message. Raises BerError."""
-    (tag, begin, end), *more = ber.elements(data, 0, len(data))
-    if tag != ber.SEQUENCE or more:
+    whole = list(ber.elements(data, 0, len(data)))
+    if len(whole) != 1 or whole[0][0] != ber.SEQUENCE:
         raise ber.BerError("bytes that are no LDAP message")
+    _, begin, end = whole[0]
     parts = list(ber.elements(data, begin, end))
     if len(parts) < 2 or parts[1][0] not in {*Kind}:  # noqa: PLR2004 - a number and an operation
         raise ber.BerError("a message that a client does not get")

@@ -15,7 +15,7 @@ from auth_backends.ldap.deadline import Deadline
 from auth_backends.ldap.dialer import Dialer
 from auth_backends.ldap.dn import is_within, same_dn
 from auth_backends.ldap.entry import Entry
-from auth_backends.ldap.errors import AnswerUnusable, SearchRefused
+from auth_backends.ldap.errors import AnswerUntrue, SearchRefused
 from auth_backends.ldap.hosts import Address, Hosts
 from auth_backends.ldap.lockout import UNREADABLE, Lockout, configured, limit_of, policy_place, read_lockout
 from auth_backends.ldap.pool import Pool
@@ -126,12 +126,15 @@ class Directory:
         """Give the immutable id of the service account; empty if it is no entry below the base."""
         return self._known.get(_SERVICE, lambda: self.ask(self._service_id, deadline or self.soon()))
 
-    def is_service_account(self, entry: Entry, deadline: Deadline) -> bool:
-        """Whether an entry is the service account: guesses of its password would lock everybody out."""
-        if same_dn(entry.dn, self.provider.bind_user):
+    def is_service_account(self, found: Found, deadline: Deadline) -> bool:
+        """Whether an entry is the service account: guesses of its password would lock everybody out.
+
+        Asks the same server only, since this may be the one question that an open breaker lets through.
+        """
+        if same_dn(found.entry.dn, self.provider.bind_user):
             return True
-        service_id = self.service_account_id(deadline)
-        return bool(service_id) and external_id_of(self.preset, entry) == service_id
+        service_id = self._known.get(_SERVICE, lambda: self._pool.ask(found.address, self._service_id, deadline))
+        return bool(service_id) and external_id_of(self.preset, found.entry) == service_id
 
     def domain(self, deadline: Deadline | None = None) -> str:
         r"""Give the name before the backslash in ``DOMAIN\user``; empty if there is none."""
@@ -196,7 +199,7 @@ class Directory:
         if not is_within(found[0].dn, self._user_base):
             return Missing.OUTSIDE_BASE
         if external_id_of(self.preset, found[0]) != external_id:
-            raise AnswerUnusable("the server gives another entry than it was asked for", connection.label)
+            raise AnswerUntrue("the server gives another entry than it was asked for", connection.label)
         return found[0]
 
     @staticmethod

@@ -10,6 +10,7 @@ DirectoryUnreachable
     AnswerMissing           no answer in time, or the connection ended before it
         OutcomeUnknown      ... to a password that was sent: the directory may have counted it
     AnswerUnusable          bytes that are no LDAP, too many of them, or an answer to something else
+    AnswerUntrue            an entry that is not the one that was asked for
     SearchRefused           a search ended with another result than success
     HostsExhausted          no server is worth asking now
 """
@@ -91,6 +92,10 @@ class AnswerUnusable(DirectoryUnreachable):
     """The server speaks, but not what it should."""
 
     is_transport = True
+
+
+class AnswerUntrue(DirectoryUnreachable):
+    """A whole answer that contradicts the question. It is about one entry, so the breaker does not count it."""
 
 
 class SearchRefused(DirectoryUnreachable):

@@ -97,9 +97,7 @@ class Transport:
     def receive(self, deadline: Deadline, most: int) -> bytes:
         """Give the next whole message, of so many bytes at most. Raises AnswerMissing, AnswerUnusable."""
         try:
-            while (size := ber.message_size(self._unread)) is None or len(self._unread) < size:
-                if size is not None and size > most:
-                    raise AnswerUnusable(f"an answer of {size} bytes", self._label)
+            while (size := self._size(most)) is None or len(self._unread) < size:
                 self._unread += self._more(deadline)
         except ber.BerError as error:
             raise AnswerUnusable(f"the answer cannot be read: {error}", self._label) from None
@@ -126,6 +124,12 @@ class Transport:
                 self._socket.send(farewell)
         with suppress(OSError):
             self._socket.close()
+
+    def _size(self, most: int) -> int | None:
+        size = ber.message_size(self._unread)
+        if size is not None and size > most:
+            raise AnswerUnusable(f"an answer of {size} bytes", self._label)
+        return size
 
     def _more(self, deadline: Deadline) -> bytes:
         try:

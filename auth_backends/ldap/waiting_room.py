@@ -49,10 +49,10 @@ class WaitingRoom:
         self._answered_at = float("-inf")
         self._usual_s = 0.0
 
-    def ask(self, work: Callable[[Ticket], T], within_s: float) -> T:
+    def ask(self, work: Callable[[Ticket], T], within_s: float, *, is_verdict: bool = True) -> T:
         """Give what the work gives, or raise what it raises; Overdue after ``within_s``, or if it is no use to wait.
 
-        Only what the work gives, not what it raises, counts as a sign of life.
+        Only a verdict that was given is a sign of life: a server may answer searches, and no passwords.
         """
         began = self._monotonic()
         if self._is_silent(began - self._moment_s()):
@@ -68,7 +68,8 @@ class WaitingRoom:
             ticket.is_wanted = False
             asked.cancel()
             raise
-        self._answered(began)
+        if is_verdict:
+            self._answered(began)
         return answer
 
     def close(self) -> None:
