@@ -124,9 +124,7 @@ class Explainer:
                 self._link(user, steps)
             locks, limit = self._authority_limit(user)
             if locks and self._throttle.authority_refuses(user, limit):
-                steps.append(
-                    "limits: one more wrong password could lock the account in the directory; wait"
-                )
+                steps.append("limits: one more wrong password could lock the account in the directory; wait")
                 raise _End(Reason.THROTTLED_USER)
             steps.append("password: the directory decides")
             return

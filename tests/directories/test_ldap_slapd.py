@@ -21,6 +21,14 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
 
+
+@pytest.fixture(scope="module")
+def slapd(authority: Authority) -> Iterator[Slapd]:
+    """A server of this file's own: its password policies would be other files' strictest ones."""
+    with Slapd(authority) as server:
+        yield server
+
+
 WEIRD = "we,ird*()\\"
 UNUSABLE = ["", " ", "\t\n ", "\u00a0\u2003", "\u00ad\u200b", "a\0b", "x" * 1025, "x" * 1_000_000, "\ud800"]
 
