@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from auth_backends.ldap.sync import planning, snapshot
-from config.ldap import Departure, LdapProvider
+from config.ldap import Departure
 from storage.database.changes import (
     CreateGroup,
     CreateUser,
@@ -23,10 +22,9 @@ from storage.database.changes import (
     UserFields,
 )
 from storage.database.records import Method, Role, Status
-from storage.database.store import Conflict, Store
+from storage.database.store import Conflict
 from storage.database.sync_log import Mode, Outcome
-from tests.support.directories.certificates import Authority
-from tests.support.directories.sites import NAME, SyncSite, did, provider_for
+from tests.support.directories.sites import NAME, SyncSite, did
 from tests.support.directories.slapd import Slapd
 from tests.support.waiting import eventually
 
@@ -36,27 +34,6 @@ ACTOR = "test"
 PEOPLE = "ou=people,dc=lab,dc=test"
 GROUPS = "ou=groups,dc=lab,dc=test"
 ANN = f"uid=ann,{PEOPLE}"
-
-
-@pytest.fixture
-def directory(authority: Authority) -> Iterator[Slapd]:
-    """A server of this test's own."""
-    with Slapd(authority) as server:
-        yield server
-
-
-@pytest.fixture
-def site(directory: Slapd, sqlite_store: Store) -> SyncSite:
-    """Three people, two groups."""
-    people = [directory.add_person(name) for name in ("ann", "bob", "cleo")]
-    directory.add_group("crew", people[:2])
-    directory.add_group("deck", [people[2]])
-    return SyncSite(sqlite_store, provider_for(directory))
-
-
-def changed(site: SyncSite, **settings: object) -> SyncSite:
-    """Give the site with other settings of its provider."""
-    return SyncSite(site.store, LdapProvider.model_validate(site.provider.model_dump() | settings))
 
 
 def long_ago(site: SyncSite) -> None:
@@ -111,8 +88,7 @@ def test_who_changes_while_the_run_reads_is_no_leaver(
 @pytest.mark.parametrize("what", ["hidden by the filter", "moved out of the user base"])
 def test_who_is_only_disabled_is_never_deleted(site: SyncSite, directory: Slapd, what: str) -> None:
     """With ``on_departure = delete``, too: somebody who is still there comes back as the same user."""
-    site = changed(
-        site,
+    site = site.changed(
         on_departure=Departure.DELETE,
         user_filter="(&(objectClass=inetOrgPerson)(!(employeeType=left)))",
         user_base_dn=PEOPLE,
@@ -143,7 +119,7 @@ def test_a_required_group_that_goes_takes_its_members_along(site: SyncSite, dire
     """No group changed, one is gone: an incremental run finds out as soon as anybody changes."""
     directory.add_group("req-a", [ANN])
     directory.add_group("req-b", [f"uid=bob,{PEOPLE}", f"uid=cleo,{PEOPLE}"])
-    site = changed(site, groups_required=("req-*",))
+    site = site.changed(groups_required=("req-*",))
     site.done()
     directory.delete(f"cn=req-a,{GROUPS}")
     long_ago(site)
@@ -158,7 +134,7 @@ def test_who_moves_while_the_run_reads_is_judged_by_the_next_one(
     site: SyncSite, directory: Slapd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """People were read before the move and groups after it: no required group seems to have the person."""
-    site = changed(site, groups_required=("crew", "deck"))
+    site = site.changed(groups_required=("crew", "deck"))
     site.done()
     real = snapshot.Reading._read_groups
     moved: list[str] = []
@@ -192,7 +168,7 @@ def test_a_group_that_was_hidden_for_a_run_comes_back_as_itself(site: SyncSite) 
     site.done()
     crew = site.group("crew").id
     site.store.apply(PutGrant("/x", frozenset({"read"}), group_id=crew), actor=ACTOR)
-    hidden = changed(site, group_filter="(&(objectClass=groupOfNames)(!(cn=crew)))").done()
+    hidden = site.changed(group_filter="(&(objectClass=groupOfNames)(!(cn=crew)))").done()
     without = site.groups("ann")
     back = site.done()
 
@@ -207,7 +183,7 @@ def test_a_group_search_that_sees_less_waits_for_an_admin(site: SyncSite, direct
     for number in range(10):
         directory.add_group(f"more{number}", [ANN])
     site.done()
-    few = changed(site, group_filter="(&(objectClass=groupOfNames)(!(cn=more*)))")
+    few = site.changed(group_filter="(&(objectClass=groupOfNames)(!(cn=more*)))")
     held = few.run()
     wrong = few.run(approve=987654)
     approved = few.run(approve=held.run_id)
@@ -221,7 +197,7 @@ def test_a_group_search_that_sees_less_waits_for_an_admin(site: SyncSite, direct
 def test_a_held_run_is_not_approved_for_ever(site: SyncSite, directory: Slapd) -> None:
     """After a week it says nothing of today."""
     people = [directory.add_person(f"user{number}") for number in range(8)]
-    site = changed(site, max_disabled_count=1, max_disabled_percent=1)
+    site = site.changed(max_disabled_count=1, max_disabled_percent=1)
     site.done()
     for dn in people[:2]:
         directory.set_locked(dn, permanently=True)

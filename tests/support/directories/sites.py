@@ -41,6 +41,10 @@ class SyncSite:
     provider: LdapProvider
     clock: float = 1_900_000_000.0
 
+    def changed(self, **settings: Any) -> SyncSite:
+        """Give the same store with other settings of the provider."""
+        return SyncSite(self.store, LdapProvider.model_validate(self.provider.model_dump() | settings))
+
     def run(self, *, full: bool = False, dry_run: bool = False, approve: int | None = None, **others: Any) -> Report:
         """Run the sync once, whatever its outcome."""
         wish = Wish(full=full, dry_run=dry_run, approve=approve)
