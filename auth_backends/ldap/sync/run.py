@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import SystemRandom
 
 import structlog
@@ -22,8 +22,9 @@ from auth_backends.ldap.errors import DirectoryUnreachable
 from auth_backends.ldap.sync.api import LEASE_PREFIX, Listener, Report, SyncBusy, Wish, unheard
 from auth_backends.ldap.sync.apply import Applier, batches
 from auth_backends.ldap.sync.cursor import Cursor
+from auth_backends.ldap.sync.guard import SHOWN, Guard
 from auth_backends.ldap.sync.people import PersonReader
-from auth_backends.ldap.sync.plan import Action, Step, reason_to_hold, reason_to_hold_groups
+from auth_backends.ldap.sync.plan import Action, Step
 from auth_backends.ldap.sync.planning import Comparison, Places, Plan
 from auth_backends.ldap.sync.snapshot import Reading, Snapshot
 from config.ldap import LdapProvider
@@ -36,11 +37,7 @@ log = structlog.get_logger(__name__)
 LEASE_S = 180.0  # a page may take a minute
 BEAT_S = 10.0
 RETRY_S = 300.0
-DAY_S = 86_400.0
-APPROVABLE_S = 7 * DAY_S
-RUNS_OF_A_DAY = 1500  # one a minute is the most
 JITTER = 0.1
-SHOWN = 10_000  # steps that a dry run or a held run shows
 
 
 class Stopped(Exception):
@@ -109,7 +106,10 @@ class Run:
     clock: Callable[[], float]
     mode: Mode = Mode.FULL
     run_id: int | None = None
-    approved: int | None = None
+    guard: Guard = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.guard = Guard(self.store, self.name, self.provider, self.wish.approve)
 
     def go(self) -> Report:
         """Do it."""
@@ -182,7 +182,7 @@ class Run:
         comparison = Comparison(self.store, self.name, self.provider, snapshot, self.listen, beat, now, places)
         plan = comparison.plan()
         try:
-            held = self._held(plan, snapshot, now)
+            held = self.guard.reason(plan, snapshot, now)
             if self.wish.dry_run:
                 return self._previewed(plan, snapshot, held)
             if held is not None:
@@ -191,57 +191,15 @@ class Run:
         finally:
             plan.close()
 
-    def _held(self, plan: Plan, snapshot: Snapshot, now: float) -> str | None:
-        """Say why the run must wait for an admin, or None."""
-        active = self.store.sources.count_active(self.name, Owner.LDAP, now)
-        everybody = snapshot.seen if snapshot.complete else snapshot.present
-        empty = everybody is not None and not everybody
-        before = self._ended_lately() if plan.ending else 0
-        why = reason_to_hold(len(plan.ending), active, self.provider, empty=empty, before=before)
-        why = why or reason_to_hold_groups(len(plan.gone), len(plan.linked), self.provider, empty=not plan.taken)
-        if why is None:
-            return None
-        if self.wish.approve is None:
-            return why
-        approved = self._approved(self.wish.approve, now)
-        if approved is None:
-            return f"{why} Run {self.wish.approve} is no held run of the last week."
-        unseen = [step.subject for step in plan.ending if step.external_id not in approved]
-        unseen += [f"group {group.name}" for group in plan.gone if group.identity.external_id not in approved]
-        if unseen:
-            names = ", ".join(unseen[:10])
-            return f"{why} Run {self.wish.approve} did not show {len(unseen)} of them: {names}."
-        self.approved = self.wish.approve
-        return None
-
-    def _ended_lately(self) -> int:
-        """How many lost access by the runs of the last day that no admin approved: a slow mistake is one, too."""
-        since = self.clock() - DAY_S
-        return sum(
-            run.counts.get("disabled", 0) + run.counts.get("deleted", 0)
-            for run in self.store.syncs.runs(self.name, limit=RUNS_OF_A_DAY)
-            if run.started_at >= since and run.outcome is not Outcome.HELD and not run.counts.get("approved")
-        )
-
-    def _approved(self, run_id: int, now: float) -> set[str] | None:
-        """Give whom a held run showed, or None if it is none that can be approved any more."""
-        run = self.store.syncs.run(run_id)
-        if run is None or run.provider != self.name or run.outcome is not Outcome.HELD:
-            return None
-        if now - run.started_at > APPROVABLE_S:
-            return None
-        ends = {Action.DISABLE.value, Action.DELETE.value, Action.DELETE_GROUP.value}
-        return {item.external_id for item in self.store.syncs.items(run_id, limit=SHOWN) if item.action in ends}
-
     # Ends -------------------------------------------------------------------------------------------
 
     def _applied(self, plan: Plan, snapshot: Snapshot, state: SyncState, now: float) -> Report:
         assert self.run_id is not None  # noqa: S101 - only a dry run has none
         applier = Applier(self.store, self.name, self.provider, self.run_id, self.listen, self.lease.beat, now)
         applier.counts["seen"] = len(snapshot.seen)
-        if self.approved is not None:
-            applier.counts["approved"] = self.approved
-            subject, why = f"provider:{self.name}", f"run {self.approved}"
+        if self.guard.approved is not None:
+            applier.counts["approved"] = self.guard.approved
+            subject, why = f"provider:{self.name}", f"run {self.guard.approved}"
             self.store.audit.add("sync.approved", self.actor, subject, "approved", why, detail={"run": self.run_id})
         applier.known_groups(plan.linked)
         applier.steps(_pages(plan.ending), "leavers ended")
