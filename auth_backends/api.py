@@ -209,10 +209,15 @@ class NotMine:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Cannot tell. Fails closed, counts against nobody, and never falls through."""
+    """Cannot tell. Fails closed, counts against nobody, and never falls through.
+
+    ``perhaps_counted`` says that a password went out, so that an authority that locks accounts may
+    have counted a failure.
+    """
 
     detail: str
     retry_after_s: float = 5.0
+    perhaps_counted: bool = False
 
 
 Verdict = Accepted | Rejected | NotMine | Unavailable
@@ -312,6 +317,9 @@ class LockingBackend(AuthBackend, Protocol):
     The broker counts an attempt before it asks such a backend, so that all workers together never
     send it more wrong passwords than ``limit`` says.
     """
+
+    def knows(self, account: Account) -> bool:
+        """Whether this account's authority is configured. Raises StoreError."""
 
     def limit(self, account: Account) -> AttemptLimit | None:
         """Give the limit that keeps this account unlocked, or None if the authority locks nobody."""

@@ -86,7 +86,7 @@ class Broker:
         self._passwords = PasswordCheck(backends, self._throttle, cache or VerdictCache(settings.webdav_cache_s))
         self._floor_s = floor_s
         self._pause = pause
-        self._explainer = Explainer(store, self._throttle, frozenset(backends), self._facts, self._passwords.limit)
+        self._explainer = Explainer(store, self._throttle, frozenset(backends), self._facts, self._passwords.locking)
 
     def authenticate(self, attempt: Attempt) -> Decision:
         """Decide on one attempt. Never raises; writes exactly one audit event, or gives TryLater if it cannot.

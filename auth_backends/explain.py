@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from auth_backends import policy
-from auth_backends.api import Address, AttemptLimit, Factor, FrontEnd, Reason
+from auth_backends.api import Account, Address, Factor, FrontEnd, LockingBackend, Reason
 from auth_backends.case import GUESSABLE
 from auth_backends.scope import api_key_problem, ssh_key_problem
 from auth_backends.throttle import Throttle
@@ -40,13 +40,13 @@ class Explainer:
         throttle: Throttle,
         configured: frozenset[Method],
         facts: Callable[[Address | None], policy.Facts],
-        authority_limit: Callable[[User], tuple[bool, AttemptLimit | None]],
+        locking: Callable[[User], LockingBackend | None],
     ) -> None:
         self._store = store
         self._throttle = throttle
         self._configured = configured
         self._facts = facts
-        self._authority_limit = authority_limit
+        self._locking = locking
 
     def explain(self, username: str, front_end: FrontEnd, kind: Factor, peer: Address) -> Explanation:
         """Say what a right credential of this kind would meet there and from there. Raises StoreError."""
@@ -122,8 +122,8 @@ class Explainer:
         if user.method not in {Method.LOCAL, Method.LOCAL_KEY}:
             if user.provider is not None:
                 self._link(user, steps)
-            locks, limit = self._authority_limit(user)
-            if locks and self._throttle.authority_refuses(user, limit):
+            backend = self._locking(user)
+            if backend is not None and self._throttle.authority_refuses(user, backend.limit(Account(user))):
                 steps.append("limits: one more wrong password could lock the account in the directory; wait")
                 raise _End(Reason.THROTTLED_USER)
             steps.append("password: the directory decides")
@@ -136,6 +136,11 @@ class Explainer:
     def _configured_backend(self, user: User, steps: list[str]) -> None:
         if user.method not in self._configured:
             steps.append(f"backend: none is configured for method {user.method}; the client is told to try later")
+            raise _End(Reason.NO_BACKEND)
+        backend = self._locking(user)
+        if backend is not None and not backend.knows(Account(user)):
+            whose = f"the provider {user.provider!r} is not configured" if user.provider else "the user has no provider"
+            steps.append(f"backend: {whose}; the client is told to try later")
             raise _End(Reason.NO_BACKEND)
         steps.append(f"backend: {user.method}")
 

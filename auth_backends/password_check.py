@@ -8,13 +8,13 @@ from dataclasses import replace
 from auth_backends.api import (
     Accepted,
     Account,
-    AttemptLimit,
     AuthBackend,
     FrontEnd,
     LockingBackend,
     Password,
     Reason,
     Rejected,
+    Unavailable,
     Verdict,
 )
 from auth_backends.cache import VerdictCache
@@ -39,12 +39,10 @@ class PasswordCheck:
             raise try_later(Reason.NO_BACKEND, f"no backend is configured for method {user.method}")
         return backend
 
-    def limit(self, user: User) -> tuple[bool, AttemptLimit | None]:
-        """Whether the user's authority locks accounts, and the limit that keeps this one unlocked."""
+    def locking(self, user: User) -> LockingBackend | None:
+        """Give the backend of the user's method if it speaks for authorities that lock accounts."""
         backend = self._backends.get(user.method)
-        if not isinstance(backend, LockingBackend):
-            return False, None
-        return True, backend.limit(Account(user))
+        return backend if isinstance(backend, LockingBackend) else None
 
     def check(self, case: Case, account: Account, password: Password) -> Accepted:
         """Give the yes of the user's authority, or stop. On WebDAV a recent yes is remembered."""
@@ -88,12 +86,15 @@ class PasswordCheck:
         if isinstance(taken, Reason):
             raise refuse(taken)
         outcome: bool | None = None
+        leaves = True
         try:
             verdict = backend.verify(replace(case.attempt, credential=password), account)
             case.worked = True
             outcome = {Accepted: True, Rejected: False}.get(type(verdict))
+            leaves = not (isinstance(verdict, Unavailable) and verdict.perhaps_counted)
         finally:
-            self._throttle.leave_place(taken, account.user, case.attempt.peer, outcome)
+            if leaves:  # else the place is free again by itself, after a minute
+                self._throttle.leave_place(taken, account.user, case.attempt.peer, outcome)
         return verdict
 
     def _settled(self, case: Case, verdict: Verdict) -> Accepted:

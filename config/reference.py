@@ -37,7 +37,7 @@ anything; `quaymaster config show` prints every value and where it came from. Ex
 NAMED = """\
 One such table for each; you choose `NAME`: a small letter, then small letters, digits and `-`, at most 32 in all.
 These settings have no environment variables, since a name inside of a variable's name would be ambiguous: set them in
-the TOML file or with `quaymaster provider add`, and let a secret be a `file:` or `env:` reference.
+the TOML file or with `quaymaster provider add`, and let a secret in the file be a `file:` or `env:` reference.
 """
 
 RULES = """\

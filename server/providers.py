@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -89,9 +89,33 @@ class ProviderBook:
         return load_site_key(self._settings.site_key_file)
 
 
-def put_provider(name: str, provider: LdapProvider, settings: Settings) -> PutProvider:
-    """Make the change that keeps a provider, its secrets sealed. Raises StoreUnavailable without a site key."""
-    key = ensure_site_key(settings.site_key_file)
+def site_key_for(kept: Iterable[StoredProvider], settings: Settings) -> SiteKey:
+    """Give the site key; made only where nothing was sealed yet. Raises StoreUnavailable.
+
+    A second key, made where the first one is lost or is on another machine, would leave each machine with secrets that
+    it cannot open.
+    """
+    sealed = [(row.name, text) for row in kept for text in row.secrets.values()]
+    file = settings.site_key_file
+    if not sealed:
+        return ensure_site_key(file)
+    key = load_site_key(file)
+    others = sorted({name for name, text in sealed if not key.sealed(text)})
+    if others:
+        raise StoreUnavailable(
+            f"{file} is another key than the one under which secrets of this site are sealed ({', '.join(others)})."
+        )
+    return key
+
+
+def put_provider(
+    name: str, provider: LdapProvider, settings: Settings, kept: Iterable[StoredProvider] = ()
+) -> PutProvider:
+    """Make the change that keeps a provider, its secrets sealed. Raises StoreUnavailable without the site's key.
+
+    ``kept`` are the other providers of the site, whose secrets are sealed under its key.
+    """
+    key = site_key_for(kept, settings)
     options = provider.model_dump(mode="json", exclude_defaults=True)
     secrets = {option: key.seal(str(options.pop(option)), _place(name, option)) for option in SECRETS}
     return PutProvider(name, LDAP, options, secrets)

@@ -62,7 +62,7 @@ class LdapAuthority:
             if sent:
                 self._unanswered.add(link.external_id)
             log.warning("ldap.unavailable", provider=self._name, error=type(error).__name__, detail=str(error))
-            return Unavailable(f"{self._name}: {error}")
+            return Unavailable(f"{self._name}: {error}", perhaps_counted=bool(sent))
 
     def limit(self, link: Identity | None) -> AttemptLimit | None:
         """Give the limit that keeps the user unlocked, or None if the directory locks nobody.

@@ -63,6 +63,10 @@ class LdapBackend:
             return Rejected(Reason.NOT_LINKED)
         return authority.judge(link, credential.secret)
 
+    def knows(self, account: Account) -> bool:
+        """Whether the account's directory is configured. Raises StoreError."""
+        return self._authority(account.user) is not None
+
     def limit(self, account: Account) -> AttemptLimit | None:
         """Give the limit that keeps this account unlocked in its directory; never raises."""
         try:

@@ -28,18 +28,20 @@ def run_check(provider: LdapProvider, *, login: str | None = None) -> Iterator[S
 
     Every server is tried as far as the service account's sign-in; what is in the directory, and the person with this
     ``login``, is looked up at the first server that lets it in. Each step takes the provider's ``timeout_s`` at most.
-    The password goes out only where the certificate was accepted.
+    The password goes out only where the certificate was accepted, and no more after a server has refused it: domain
+    controllers tell each other of failures, and a wrong password at each could lock the account.
     """
     preset = preset_of(provider)
     settings = _settings(provider, preset)
     yield settings
     if not settings.ok:
         return
-    looked = False
+    looked, refused_at = False, ""
     for address in provider.addresses():
-        way = Way(provider, address)
+        way = Way(provider, address, refused_at)
         try:
             yield from way.stages()
+            refused_at = refused_at or way.refused_at
             if way.connection is not None and not looked:
                 looked = True
                 content = Content(way.connection, provider, preset)

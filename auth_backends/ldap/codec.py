@@ -198,15 +198,16 @@ def _entry(data: bytes, operation: ber.Element) -> Entry:
     parts = list(ber.elements(data, operation[1], operation[2]))
     if [part[0] for part in parts] != [ber.OCTET_STRING, ber.SEQUENCE]:
         raise ber.BerError("an entry that cannot be read")
-    attributes: dict[str, tuple[bytes, ...]] = {}
+    attributes: dict[str, list[bytes]] = {}
     for tag, begin, end in ber.elements(data, parts[1][1], parts[1][2]):
         pair = list(ber.elements(data, begin, end))
         if tag != ber.SEQUENCE or len(pair) != 2:  # noqa: PLR2004 - name and values
             raise ber.BerError("an attribute that cannot be read")
         name = ber.octets(data, pair[0]).decode(errors="replace").casefold()
-        values = tuple(data[first:last] for _, first, last in ber.elements(data, pair[1][1], pair[1][2]))
-        attributes[name] = attributes.get(name, ()) + values
-    return Entry(ber.octets(data, parts[0]).decode(errors="replace"), attributes)
+        values = (data[first:last] for _, first, last in ber.elements(data, pair[1][1], pair[1][2]))
+        attributes.setdefault(name, []).extend(values)
+    dn = ber.octets(data, parts[0]).decode(errors="replace")
+    return Entry(dn, {name: tuple(values) for name, values in attributes.items()})
 
 
 def _controls(data: bytes, parts: list[ber.Element]) -> Controls:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from auth_backends.api import Secret
 from auth_backends.ldap.connection import LdapConnection
@@ -20,9 +21,9 @@ from auth_backends.ldap.transport import Transport
 from config.ldap import LdapProvider, Security
 
 REFUSED_S = 30.0
-_TRANSIENT = frozenset(
-    {Result.OPERATIONS_ERROR, Result.TIME_LIMIT_EXCEEDED, Result.BUSY, Result.UNAVAILABLE, Result.OTHER}
-)
+CONTEXT_S = 3600.0
+_FINAL = frozenset({Result.INVALID_CREDENTIALS, Result.CONSTRAINT_VIOLATION, Result.INAPPROPRIATE_AUTHENTICATION})
+"""What every server would say of the service account; to ask again soon could lock it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Dialer:
         self._resolver = resolver
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._context: ssl.SSLContext | None = None
+        self._context: tuple[ssl.SSLContext, object, float] | None = None
         self._refused: _Refused | None = None
 
     def open(self, address: Address, deadline: Deadline) -> LdapConnection:
@@ -87,13 +88,26 @@ class Dialer:
         raise refusal
 
     def context(self) -> ssl.SSLContext:
-        """Give the one TLS context of this provider: to load the authorities takes longer than a sign-in."""
+        """Give the one TLS context of this provider: to load the authorities takes longer than a sign-in.
+
+        It is made anew when the file of the authorities was replaced, and every hour for the system's own.
+        """
+        now, file = self._monotonic(), _state_of(self._provider.ca_file)
         with self._lock:
-            if self._context is None:
-                self._context = tls_context(self._provider)
-            return self._context
+            kept = self._context
+            if kept is None or kept[1] != file or now - kept[2] > CONTEXT_S:
+                kept = self._context = (tls_context(self._provider), file, now)
+            return kept[0]
+
+
+def _state_of(file: Path | None) -> object:
+    try:
+        found = None if file is None else file.stat()
+    except OSError:
+        return None  # making the context says why
+    return None if found is None else (found.st_mtime_ns, found.st_ino, found.st_size)
 
 
 def _refusal(code: int, label: str) -> ServiceRefused:
     detail = f"the service account is refused: {named(code)}"
-    return ServiceRefused(detail, label, code, is_final=code not in _TRANSIENT)
+    return ServiceRefused(detail, label, code, is_final=code in _FINAL)

@@ -7,7 +7,26 @@ from typing import TypeVar
 
 from auth_backends.ldap.breaker import Breaker
 from auth_backends.ldap.deadline import Deadline
-from auth_backends.ldap.errors import DirectoryUnreachable, HostsExhausted, OutcomeUnknown, ServiceRefused
+from auth_backends.ldap.errors import (
+    DirectoryUnreachable,
+    HostsExhausted,
+    OutcomeUnknown,
+    SearchRefused,
+    ServiceRefused,
+)
+from auth_backends.ldap.results import Result
+
+OUT_OF_ORDER = frozenset({Result.BUSY, Result.UNAVAILABLE})
+ELSEWHERE = OUT_OF_ORDER | {
+    Result.OPERATIONS_ERROR,
+    Result.TIME_LIMIT_EXCEEDED,
+    Result.ADMIN_LIMIT_EXCEEDED,
+    Result.NO_SUCH_OBJECT,
+    Result.INSUFFICIENT_ACCESS,
+    Result.UNWILLING_TO_PERFORM,
+    Result.OTHER,
+}
+"""Results of a search that say more of the server than of what was looked for: one that starts, or has no copy yet."""
 
 T = TypeVar("T")
 Address = tuple[str, int]
@@ -35,7 +54,7 @@ class Hosts:
             try:
                 answer = question(address, deadline.share(1 + others))
             except DirectoryUnreachable as error:
-                if error.is_transport:
+                if error.is_transport or (isinstance(error, SearchRefused) and error.code in OUT_OF_ORDER):
                     breaker.failed()
                 else:
                     breaker.worked()
@@ -49,5 +68,7 @@ class Hosts:
 
 
 def _may_go_on(error: DirectoryUnreachable) -> bool:
-    """Whether another server could do better."""
+    """Whether another server could do better. No user's password has gone out yet."""
+    if isinstance(error, SearchRefused):
+        return error.code in ELSEWHERE
     return error.is_transport or (isinstance(error, ServiceRefused) and not error.is_final)

@@ -41,6 +41,10 @@ class LdapOnDemand:
             return NotMine()
         return self.load().verify(attempt, account)
 
+    def knows(self, account: Account) -> bool:
+        """Whether the account's directory is configured. Raises StoreError."""
+        return self.load().knows(account)
+
     def limit(self, account: Account) -> AttemptLimit | None:
         """Give the limit that keeps this account unlocked in its directory."""
         return self.load().limit(account)

@@ -39,7 +39,11 @@ class Transport:
             share = deadline.share(left).left()
             if share <= 0:
                 break
-            attempt = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                attempt = socket.socket(family, socket.SOCK_STREAM)
+            except OSError as error:  # a kernel without IPv6
+                why = _said(error)
+                continue
             try:
                 attempt.settimeout(share)
                 attempt.connect((ip, port))

@@ -36,9 +36,10 @@ class Ticket:
 class WaitingRoom:
     """Runs questions to one directory, ``threads`` at a time. Thread-safe; ``monotonic`` is a clock.
 
-    Everybody may wait for a moment: a quarter of a second, or twice the usual time of an answer if that is more. Who
-    waits for longer needs one of three seats, unless answers come in meanwhile. While the seats are taken and no
-    answer comes, whoever arrives leaves at once. So a silent directory holds three threads of a front end, not all.
+    Everybody may wait for a moment: a second until the first answer came, later a quarter of one, or four times the
+    usual time of an answer if that is more. Who waits for longer needs one of three seats, unless answers come in
+    meanwhile. While the seats are taken and no answer comes, whoever arrives leaves at once. So a silent directory
+    holds three threads of a front end, not all.
     """
 
     def __init__(self, name: str, threads: int, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -114,4 +115,6 @@ class WaitingRoom:
 
     def _moment_s(self) -> float:
         with self._lock:
-            return min(max(MOMENT_S, 2 * self._usual_s), LONGEST_MOMENT_S)
+            if not self._usual_s:  # nobody knows yet how quick this directory is
+                return LONGEST_MOMENT_S
+            return min(max(MOMENT_S, 4 * self._usual_s), LONGEST_MOMENT_S)

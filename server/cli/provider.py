@@ -134,7 +134,7 @@ def check(
 @app.command()
 def remove(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask at a terminal.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needed in a script.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -142,10 +142,9 @@ def remove(
     with open_site(config) as site:
         if site.store.providers.by_name(name) is None:
             kept_row(site, name, config)
-        if not yes and values.at_terminal() and not typer.confirm(f"Remove the provider {name}?", err=True):
-            raise Failure("Nothing was removed.")
+        values.confirm(f"Remove the provider {name}?", yes=yes)
         try:
-            site.apply(DeleteProvider(name))
+            site.apply(DeleteProvider(name, shadowed=name in site.settings.ldap))
         except Conflict as error:
             raise Failure(
                 str(error),

@@ -75,12 +75,14 @@ def keep(site: Site, name: str, provider: LdapProvider, *, test: bool) -> None:
     else:
         warn(f"{name} was not tested. Test it with: quaymaster provider test {name}")
     try:
-        change = put_provider(name, provider, site.settings)
+        others = [row for row in site.store.providers.list() if row.name != name]
+        change = put_provider(name, provider, site.settings, others)
     except StoreUnavailable as error:
         raise Failure(
             "The service account's password cannot be encrypted.",
             error.message,
-            "correct the setting site_key, or the rights of that file",
+            "put the site's own key file there (another machine has it, or a backup). If it is lost for good, remove "
+            "the providers named, or set them in the TOML file",
         ) from None
     site.apply(change)
     _bring_forward(site, name, provider)

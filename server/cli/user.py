@@ -108,7 +108,8 @@ def list_(
     method: Annotated[Method | None, typer.Option("--method", help="Only users of this method.")] = None,
     status: Annotated[Status | None, typer.Option("--status", help="Only users in this status.")] = None,
     provider: Annotated[
-        str | None, typer.Option("--provider", metavar="P", help="Only users who belong to this provider.")
+        str | None,
+        typer.Option("--provider", metavar="P", help="Only users who belong to this provider, or are linked there."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -116,8 +117,8 @@ def list_(
     """List the users."""
     with open_site(config) as site:
         group_id = site.group(group).id if group else None
-        found = site.store.users.list(group=group_id, method=method, status=status)
-        rows = [user_view(user) for user in found if provider is None or user.provider == provider]
+        found = site.store.users.list(group=group_id, method=method, status=status, provider=provider)
+        rows = [user_view(user) for user in found]
         emit_rows(rows, COLUMNS, as_json=as_json, empty="There are no users. Add one with: quaymaster user add")
 
 

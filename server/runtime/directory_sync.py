@@ -64,11 +64,14 @@ class DirectorySync:
                 continue
             if self._clock() < self._store.syncs.state(listed.name).next_at:
                 continue
+            provider = self._book.ldap(listed.name)  # a run before may have taken an hour
+            if provider is None:
+                continue
             try:
                 report = synchronise(
                     self._store,
                     listed.name,
-                    listed.provider,
+                    provider,
                     Wish(),
                     actor=ACTOR,
                     holder=self._holder,

@@ -343,9 +343,14 @@ class PutProvider:
 
 @dataclass(frozen=True, slots=True)
 class DeleteProvider:
-    """Forget a provider; a Conflict while a user belongs to it."""
+    """Forget a provider; a Conflict while a user belongs to it.
+
+    ``shadowed`` says that the site has another one of this name elsewhere, which the users belong to: then nothing but
+    the kept settings goes.
+    """
 
     name: str
+    shadowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,10 @@ class SiteKey:
         sealed = nonce + self._cipher.encrypt(nonce, text.encode(), place.encode())
         return f"{VERSION}:{self.id}:{base64.b64encode(sealed).decode('ascii')}"
 
+    def sealed(self, text: str) -> bool:
+        """Whether a text was sealed under this key."""
+        return text.split(":")[1:2] == [self.id]
+
     def unseal(self, sealed: str, place: str) -> str:
         """Decrypt what was sealed for this place. Raises StoreUnavailable, with words for an admin."""
         version, _, rest = sealed.partition(":")

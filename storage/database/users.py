@@ -97,10 +97,18 @@ class Users:
             return list(connection.execute(query).scalars())
 
     def list(
-        self, *, group: str | None = None, method: Method | None = None, status: Status | None = None
+        self,
+        *,
+        group: str | None = None,
+        method: Method | None = None,
+        status: Status | None = None,
+        provider: str | None = None,
     ) -> builtins.list[User]:
-        """Give users ordered by name; ``group`` is a group's id or name."""
+        """Give users ordered by name; ``group`` is an id or a name, ``provider`` whom they belong or are linked to."""
         query = select(users).order_by(users.c.name)
+        if provider is not None:
+            linked = exists().where(identities.c.user_id == users.c.id, identities.c.provider == provider)
+            query = query.where(or_(users.c.provider == provider, linked))
         if group is not None:
             held = and_(memberships.c.user_id == users.c.id, memberships.c.group_id == groups.c.id)
             query = query.where(exists().where(held, or_(groups.c.id == group, groups.c.name == group)))

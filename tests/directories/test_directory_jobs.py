@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from config.ldap import LdapProvider
 from config.settings import DatabaseSettings, Settings
 from server.app import build_broker, open_services
 from server.providers import put_provider
 from server.runtime import jobs
 from server.runtime.directory_sync import DirectorySync
 from server.services import Services
-from storage.database.changes import PutProvider
+from storage.database.changes import DeleteProvider, PutProvider
 from storage.database.sync_log import Outcome
 from tests.support.directories.certificates import Authority
 from tests.support.directories.sites import provider_for
@@ -89,6 +90,25 @@ def test_one_providers_trouble_is_not_anothers(services: Services, directory: Sl
         ("good", Outcome.DONE),
     ]
     assert services.store.syncs.state("down").next_at <= clock.now + 300.0
+
+
+def test_a_provider_that_was_removed_meanwhile_is_not_synced(
+    services: Services, directory: Slapd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run of the one before may take an hour."""
+    keep(services, "alpha", directory)
+    keep(services, "beta", directory)
+    sync = DirectorySync(services, leads=lambda: True)
+    real = sync._book.ldap
+
+    def removing(name: str) -> LdapProvider | None:
+        if name == "alpha":
+            services.store.apply(DeleteProvider("beta"), actor="test")
+        return real(name)
+
+    monkeypatch.setattr(sync._book, "ldap", removing)
+
+    assert [report.provider for report in sync.round()] == ["alpha"]
 
 
 def test_the_jobs_role_syncs_by_itself(services: Services, directory: Slapd) -> None:

@@ -18,6 +18,7 @@ from storage.database.records import Method, Owner
 from tests.support.clients.api import run
 from tests.support.directories.certificates import Authority
 from tests.support.directories.hostile import HostileLdap, Misbehaviour
+from tests.support.directories.samba import SambaAd
 from tests.support.directories.sites import provider_for
 from tests.support.directories.slapd import PASSWORD, Slapd
 from tests.support.drivers import DRIVERS, Credential, Driver, Refusal, RefusalKind
@@ -31,7 +32,8 @@ pytestmark = pytest.mark.system
 THRESHOLD = 4
 LIMIT_S = 1.0
 GIVE_UP_S = 10.0
-ANSWER_S = 6.0
+ANSWER_S = 6.0  # of the broker; clients need some more around it, thirty at once on a busy machine
+AROUND_S = 1.0
 OTHERS_S = 0.3
 MEMORY_S = 2.0
 
@@ -223,9 +225,9 @@ def test_a_silent_directory_holds_up_nobody_else(server: QuaymasterServer, direc
         told = [one.result() for one in mute]
 
     assert {kind for kind, _ in told} == {RefusalKind.TEMPORARY}
-    assert max(seconds for _, seconds in told) < ANSWER_S + alone
+    assert max(seconds for _, seconds in told) < ANSWER_S + AROUND_S + alone
     assert [kind for kind, _ in others] == [None] * len(others)
-    assert sorted(seconds for _, seconds in others)[len(others) // 2] < OTHERS_S + alone
+    assert sorted(seconds for _, seconds in others)[-2] < OTHERS_S + alone  # one may meet a busy machine
 
 
 def test_a_directory_that_is_down_is_try_later_and_keys_go_on(server: QuaymasterServer, authority: Authority) -> None:
@@ -274,3 +276,28 @@ def test_nothing_of_a_password_is_in_log_database_or_audit(server: QuaymasterSer
         assert [place for place in places if secret.encode() in place] == []
     grep = subprocess.run(["grep", "-rl", wrong, str(server.data)], capture_output=True, check=False)
     assert grep.stdout == b""
+
+
+@pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.front_end)
+def test_a_domains_user_types_any_of_four_names(driver: type[Driver], domain_server: QuaymasterServer) -> None:
+    r"""sAMAccountName, userPrincipalName, ``DOMAIN\user`` and mail, on every protocol, at a real Active Directory."""
+    domain_server.forget_failures()
+    names = ("alice", "ALICE@corp.test", "CORP\\alice", "alice@mail.corp.test")
+    password = SambaAd.password_of("alice")
+
+    assert [outcome(driver, domain_server, Credential(name, password)) for name in names] == [None] * 4
+    assert outcome(driver, domain_server, Credential("OTHER\\alice", password)) is RefusalKind.SIGN_IN
+    assert outcome(driver, domain_server, Credential("CORP\\alice", "wrong")) is RefusalKind.SIGN_IN
+
+
+@pytest.fixture(scope="module")
+def domain_server(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuaymasterServer]:
+    """A server that follows the staff of a domain."""
+    with SambaAd(authority) as domain:
+        aliases = ("userPrincipalName", "mail")
+        provider = provider_for(domain, user_base_dn=domain.staff_dn, alias_attributes=aliases)
+        config = tmp_path_factory.mktemp("domain") / "site.toml"
+        config.write_text(table("corp", provider))
+        with QuaymasterServer(config=config) as running:
+            sync(running)
+            yield running

@@ -8,11 +8,19 @@ from pathlib import Path
 import pytest
 
 from auth_backends.ldap.check import Outcome, Stage, run_check
+from auth_backends.ldap.password_policy import OID
 from config.ldap import LdapProvider
 from tests.support.directories.certificates import Authority
 from tests.support.directories.hostile import Blackhole, Misbehaviour, Operation
-from tests.support.directories.judges import PASSWORD as NOT_FOR_TESTS
-from tests.support.directories.judges import SERVICE_PASSWORD, Certificate, Start, hostile_provider
+from tests.support.directories.judges import (
+    ALICE,
+    ALICE_ID,
+    BASE,
+    SERVICE_PASSWORD,
+    Certificate,
+    Start,
+    hostile_provider,
+)
 from tests.support.directories.samba import SambaAd
 from tests.support.directories.sites import provider_for
 from tests.support.directories.slapd import Slapd
@@ -158,7 +166,6 @@ def test_starttls_refused(mode: Misbehaviour, authority: Authority, certificate:
 
     assert stage.name == "StartTLS"
     assert SERVICE_PASSWORD.encode() not in b"".join(server.received)
-    assert NOT_FOR_TESTS.encode() not in b"".join(server.received)
 
 
 def test_service_account(slapd: Slapd, samba_ad: SambaAd) -> None:
@@ -181,6 +188,18 @@ def test_every_server_is_tried(slapd: Slapd) -> None:
     assert [stage.host for stage in stages if not stage.ok] == ["localhost:1"]
     assert [stage.name for stage in stages].count("service account") == 2
     assert [stage.name for stage in stages].count("users") == 1
+
+
+def test_a_refused_password_is_sent_once(authority: Authority) -> None:
+    """Servers tell each other of failures: a wrong one at each of three could lock the service account."""
+    with Slapd(authority) as own:
+        hosts = (f"localhost:{own.tls_port}", f"127.0.0.1:{own.tls_port}")
+        stages = list(run_check(provider_for(own, hosts=hosts, bind_password="wrong")))
+
+        assert own.binds(own.service_dn) == 1
+    last = stages[-1]
+    assert (last.name, last.outcome) == ("service account", Outcome.WARN)
+    assert "not tried" in last.detail
 
 
 # What is there -----------------------------------------------------------------------------------
@@ -235,6 +254,45 @@ def test_lockout(threshold: int, outcome: Outcome, word: str, slapd: Slapd) -> N
 
     assert stages["lock-out"].outcome is outcome
     assert word in stages["lock-out"].detail
+
+
+@pytest.mark.parametrize("vendor", ["openldap", "active-directory"])
+def test_what_cannot_be_seen_is_warned_of(vendor: str, authority: Authority, start: Start) -> None:
+    """No group, no settings for locking, no mark of changes, no domain: each with what it means."""
+    person = {"objectClass": [b"inetOrgPerson", b"user"], "objectCategory": [b"person"], "uid": [b"alice"]}
+    person |= {"sAMAccountName": [b"alice"], "entryUUID": [ALICE_ID.encode()], "objectGUID": [b"0123456789abcdef"]}
+    entries = {BASE: {"dc": [b"lab"]}, ALICE: person, "": {"supportedControl": [OID.encode()]}}
+    provider = hostile_provider(authority, start(entries=entries), vendor=vendor, lockout_threshold=None)
+    stages = list(run_check(provider, login="alice"))
+    warned = {stage.name: stage for stage in stages if stage.outcome is Outcome.WARN}
+    expected = {"certificate validity", "groups", "lock-out", "changes", "user's lock-out", "user's groups"}
+
+    assert all(stage.ok for stage in stages)
+    assert set(warned) == expected | ({"domain"} if vendor == "active-directory" else set())
+    assert all(stage.advice for stage in warned.values())
+    assert "lockout_threshold" in warned["lock-out"].advice
+
+
+def test_a_certificate_without_a_name(authority: Authority, start: Start) -> None:
+    """Old ones have only a common name, which is no name any more: said, since the admin sees it there."""
+    stage, _ = failure(hostile_provider(authority, start(tls=authority.issue("localhost", dns=(), ips=()))))
+
+    assert stage.name == "certificate name"
+    assert "a common name is none" in stage.detail
+
+
+def test_a_person_without_an_id(authority: Authority, start: Start) -> None:
+    """Found, and cannot be linked."""
+    people = {
+        f"uid={name},{BASE}": {"uid": [name.encode()], "objectClass": [b"inetOrgPerson"]}
+        for name in ("with", "without")
+    }
+    people[f"uid=with,{BASE}"]["entryUUID"] = [ALICE_ID.encode()]
+    provider = hostile_provider(authority, start(entries={BASE: {"dc": [b"lab"]}, **people}))
+    stages = {stage.name: stage for stage in run_check(provider, login="without")}
+
+    assert "has no readable entryUUID" in stages["user"].detail
+    assert "1 of 2" in stages["immutable ids"].detail
 
 
 @pytest.mark.parametrize("mode", [Misbehaviour.SILENT, Misbehaviour.GARBAGE, Misbehaviour.RESULT_CODE])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,9 @@ from tests.support.directories.judges import (
     Start,
     hostile_provider,
 )
+from tests.support.directories.sites import provider_for
+from tests.support.directories.slapd import Slapd
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -130,7 +134,8 @@ def test_starttls_refused_or_stripped_gets_no_password(
     """Not a byte of a credential goes over a connection that did not become TLS (L4)."""
     server = start(mode, tls=None, starttls=certificate)
 
-    untrusted(hostile_provider(authority, server, security="starttls"), server)
+    detail = untrusted(hostile_provider(authority, server, security="starttls"), server)
+    assert ("refuses StartTLS" in detail) == (mode is Misbehaviour.REFUSE_STARTTLS)
 
 
 def test_no_bind_without_tls(authority: Authority, start: Start) -> None:
@@ -144,3 +149,18 @@ def test_no_bind_without_tls(authority: Authority, start: Start) -> None:
     connection.close()
 
     assert server.binds == []
+
+
+def test_a_replaced_file_of_authorities_counts_at_once(slapd: Slapd, tmp_path: Path) -> None:
+    """Renewed in its place, without a restart and without a change of the settings."""
+    ca_file = tmp_path / "ca.pem"
+    other = Authority(tmp_path / "other")
+    ca_file.write_bytes(other.ca_file.read_bytes())
+    with Judge(provider_for(slapd, ca_file=ca_file)) as judge:
+        account = judge.of_slapd(slapd, slapd.add_person("renewed"))
+        before = judge.verdict(account, PASSWORD)
+        (tmp_path / "new.pem").write_bytes(slapd.ca_file.read_bytes())
+        (tmp_path / "new.pem").rename(ca_file)
+        eventually(lambda: isinstance(judge.verdict(account, PASSWORD), Accepted), what="the breaker", within_s=20)
+
+    assert isinstance(before, Unavailable)

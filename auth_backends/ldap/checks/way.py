@@ -53,6 +53,9 @@ class Way:
 
     provider: LdapProvider
     address: Address
+    refused_before: str = ""
+    """The server that has refused the service account already, so that its password is not sent again."""
+    refused_at: str = ""
     connection: LdapConnection | None = None
     _addresses: list[SocketAddress] = field(default_factory=list)
 
@@ -75,7 +78,7 @@ class Way:
         try:
             yield from self._accepted(opened)
             stage = self._bind(opened)
-            self.connection = opened if stage.ok else None
+            self.connection = opened if stage.ok and not self.refused_before else None
             yield stage
         finally:
             if self.connection is None:
@@ -190,6 +193,9 @@ class Way:
         return None
 
     def _bind(self, connection: LdapConnection) -> Stage:
+        if self.refused_before:
+            advice = "Correct what was refused there; to try a wrong password at each server could lock the account."
+            return warned(BIND, f"not tried: it was refused at {self.refused_before}", advice, self.label)
         connection.deadline = self._soon()
         try:
             answer = connection.bind(self.provider.bind_user, Secret(self.provider.bind_password))
@@ -199,6 +205,7 @@ class Way:
         verdict = verdict_of(answer, self.provider.vendor)
         if answer.code == Result.SUCCESS and isinstance(verdict, Accepted):
             return passed(BIND, f"{self.provider.bind_user} signed in", self.label)
+        self.refused_at = self.label
         advice = _REFUSALS.get(verdict.reason, _LOOK) if isinstance(verdict, Rejected) else _LOOK
         return failed(BIND, f"{self.provider.bind_user} is refused: {named(answer.code)}", advice, self.label)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from server.cli.checks.check import Check, fail, ok, warn
 from server.providers import Listed, Origin, ProviderBook
 from storage.database.errors import StoreError
 from storage.database.migrate import SchemaState, schema_state
+from storage.database.records import Method
 from storage.database.sealing import load_site_key
 from storage.database.store import Store, open_store
 from storage.database.sync_log import Outcome, SyncRun
@@ -55,8 +57,21 @@ def _checked(settings: Settings, store: Store) -> Iterator[Check]:
                 "set in the TOML file and kept in the database, too; the file's counts",
                 f"take one away: the table [ldap.{row.name}] of the file, or quaymaster provider remove {row.name}",
             )
-    for listed in ProviderBook(store, settings).listed():
+    book = ProviderBook(store, settings).listed()
+    for listed in book:
         yield _unusable(listed) or _check_sync(listed, store)
+    yield from _check_orphans({listed.name for listed in book}, store)
+
+
+def _check_orphans(known: set[str], store: Store) -> Iterator[Check]:
+    """Users whose provider is gone: nothing keeps a table of the TOML file while they belong to it."""
+    users = Counter(user.provider for user in store.users.list(method=Method.LDAP) if user.provider not in known)
+    for name, count in sorted((name, count) for name, count in users.items() if name):
+        whose = "1 user belongs" if count == 1 else f"{count} users belong"
+        advice = f"set it up again, or look at them: quaymaster user list --provider {name}"
+        yield fail(
+            f"provider {name}", f"{whose} to it, and it is not configured: nobody checks their passwords", advice
+        )
 
 
 def _is_there(file: Path) -> bool:

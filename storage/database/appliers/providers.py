@@ -61,6 +61,9 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> set[str]
 def _delete(tx: Connection, change: DeleteProvider, now: float) -> Effect:
     if tx.execute(select(providers.c.name).where(providers.c.name == change.name)).first() is None:
         raise NotFoundInStore(f"There is no provider {change.name!r} in the database.")
+    if change.shadowed:
+        tx.execute(delete(providers).where(providers.c.name == change.name))
+        return Effect("provider.deleted", f"provider:{change.name}", change.name, detail={"shadowed": True})
     running = select(leases.c.holder).where(leases.c.name == f"sync:{change.name}", leases.c.until > now)
     if tx.execute(running).first():
         raise Conflict(f"The sync of {change.name!r} is running; wait for its end.")

@@ -15,6 +15,7 @@ from auth_backends.api import (
     Factor,
     FrontEnd,
     Granted,
+    NotMine,
     Reason,
     Refused,
     Rejected,
@@ -37,6 +38,10 @@ class Directory(StandInBackend):
     """An authority that locks accounts."""
 
     limits: AttemptLimit | None = LIMIT
+
+    def knows(self, account: Account) -> bool:
+        """Every user is its own."""
+        return True
 
     def limit(self, account: Account) -> AttemptLimit | None:
         """Say when it would lock."""
@@ -175,6 +180,39 @@ def test_explain_knows_both_limits_and_every_name(sqlite_store: Store) -> None:
         desk.password("linda", "no")
 
     assert told == [True, True, True, True, False, False]
+
+
+def test_a_password_whose_answer_nobody_heard_keeps_its_place(sqlite_store: Store) -> None:
+    """The directory may have counted it: for a minute, no more go out than it allows, over all workers."""
+    directory = Directory(answering(Unavailable("cut", perhaps_counted=True)))
+    desk = desk_with(sqlite_store, directory)
+    other = desk.another_worker()
+    for worker in (desk, other, desk, other):
+        assert isinstance(worker.password("linda"), TryLater)
+    asked = len(directory.asked)
+    desk.clock.now += 61.0
+    directory.answer = answering(YES)
+
+    assert asked == LIMIT.max_failures
+    assert isinstance(desk.password("linda"), Granted)
+
+
+def test_a_provider_that_is_gone_is_explained(sqlite_store: Store) -> None:
+    """Explain says what the broker says: try later."""
+
+    class Gone(Directory):
+        """A backend without this directory."""
+
+        def knows(self, account: Account) -> bool:
+            """None."""
+            return False
+
+    desk = desk_with(sqlite_store, Gone(NotMine))
+    told = desk.broker.explain("linda", FrontEnd.SFTP, Factor.PASSWORD, HOME)
+
+    assert (told.allowed, told.reason) == (False, Reason.NO_BACKEND)
+    assert Reason.NO_BACKEND is reason_of(desk.password("linda"))
+    assert any("'corp' is not configured" in step for step in told.steps)
 
 
 def test_many_good_sign_ins_at_once_wait_for_each_other(store: Store) -> None:

@@ -9,7 +9,8 @@ import pytest
 from config.ldap import LdapProvider
 from config.settings import Settings
 from server.providers import FRESH_S, Origin, ProviderBook, put_provider
-from storage.database.changes import DeleteProvider, PutProvider
+from storage.database.changes import CreateUser, DeleteProvider, MapRole, PutProvider
+from storage.database.records import Method, Role
 from storage.database.store import Store, StoreUnavailable
 
 SECRET = "s3rvice-Passw0rd"
@@ -129,3 +130,29 @@ def test_a_provider_of_another_kind_is_no_directory(sqlite_store: Store, setting
     assert book.ldap("entra") is None
     assert book.listed() == []
     assert not book.any_directory()
+
+
+def test_a_second_site_key_is_never_made(sqlite_store: Store, settings: Settings, tmp_path: Path) -> None:
+    """Another machine without the key, or with another one, keeps nothing; with the key it does."""
+    sqlite_store.apply(put_provider("corp", directory(), settings), actor="test")
+    kept = sqlite_store.providers.list()
+    elsewhere = Settings(data=tmp_path / "other")
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        put_provider("lab", directory(), elsewhere, kept)
+    assert not elsewhere.site_key_file.exists()
+    put_provider("lab", directory(), elsewhere)  # a site of its own
+    with pytest.raises(StoreUnavailable, match=r"another key .*corp"):
+        put_provider("lab", directory(), elsewhere, kept)
+
+    assert put_provider("lab", directory(), settings, kept).name == "lab"
+
+
+def test_only_the_kept_settings_of_a_shadowed_provider_go(sqlite_store: Store, settings: Settings) -> None:
+    """Its users and roles are those of the file's provider."""
+    sqlite_store.apply(put_provider("corp", directory(), settings), actor="test")
+    sqlite_store.apply(MapRole("corp", "g", Role.ADMIN, "admins"), actor="test")
+    sqlite_store.apply(CreateUser("ann", Method.LDAP, provider="corp"), actor="test")
+    sqlite_store.apply(DeleteProvider("corp", shadowed=True), actor="test")
+
+    assert sqlite_store.providers.by_name("corp") is None
+    assert len(sqlite_store.providers.roles("corp")) == 1

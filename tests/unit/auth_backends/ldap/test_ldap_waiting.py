@@ -23,7 +23,7 @@ from auth_backends.ldap.errors import (
 from auth_backends.ldap.hosts import Address, Hosts
 from auth_backends.ldap.remembered import Remembered
 from auth_backends.ldap.unanswered import Unanswered
-from auth_backends.ldap.waiting_room import MOMENT_S, SEATS, Overdue, Ticket, WaitingRoom
+from auth_backends.ldap.waiting_room import LONGEST_MOMENT_S, MOMENT_S, SEATS, Overdue, Ticket, WaitingRoom
 from tests.support.waiting import eventually
 
 ONE, TWO, THREE = ("one", 636), ("two", 636), ("three", 636)
@@ -131,7 +131,7 @@ def asked(hosts: Hosts, answers: Answers, deadline: Deadline) -> tuple[str | Dir
         (ServiceRefused("x", "h", 51, is_final=False), True),
         (ServiceRefused("x", "h", 49, is_final=True), False),
         (OutcomeUnknown("x"), False),
-        (SearchRefused("x", "h", 50), False),
+        (SearchRefused("x", "h", 12), False),
     ],
 )
 def test_who_is_asked_next(error: DirectoryUnreachable, goes_on: bool, clock: Clock) -> None:  # noqa: FBT001 - a parameter
@@ -305,9 +305,11 @@ def test_other_answers_are_no_sign_of_life(desk: Desk) -> None:
 
     other = threading.Thread(target=searches)
     other.start()
-    eventually(lambda: sum(each.done() for each in callers) == 8 - SEATS, what="the others to leave")
-    over.set()
-    other.join()
+    try:
+        eventually(lambda: sum(each.done() for each in callers) == 8 - SEATS, what="the others to leave")
+    finally:
+        over.set()
+        other.join()
 
 
 def test_it_is_over_in_time(desk: Desk) -> None:
@@ -329,7 +331,7 @@ def test_errors_of_the_work_are_the_callers(desk: Desk) -> None:
 
 
 def test_a_slow_directory_has_longer_moments(clock: Clock) -> None:
-    """Twice the usual time of an answer, a second at most."""
+    """Four times the usual time of an answer, a second at most, and that until the first one came."""
     room = WaitingRoom("test", 1, clock)
 
     def took(seconds: float) -> Callable[[Ticket], None]:
@@ -339,9 +341,40 @@ def test_a_slow_directory_has_longer_moments(clock: Clock) -> None:
         return work
 
     moments = [room._moment_s()]
-    for seconds in (0.4, 0.4, 3.0):
+    for seconds in (0.01, 0.2, 3.0):
         room.ask(took(seconds), 10.0)
         moments.append(round(room._moment_s(), 3))
     room.close()
 
-    assert moments == [MOMENT_S, 0.8, 0.8, 1.0]
+    assert moments == [LONGEST_MOMENT_S, MOMENT_S, MOMENT_S, LONGEST_MOMENT_S]
+
+
+@pytest.mark.parametrize("code", [1, 3, 11, 32, 50, 51, 52, 53, 80])
+def test_a_server_that_cannot_search_is_no_answer_of_the_directory(code: int, clock: Clock) -> None:
+    """One that starts, or has no copy yet: the next one is asked, and it is asked first again as soon as it can."""
+    asked: list[str] = []
+
+    def question(address: Address, _: Deadline) -> str:
+        asked.append(address[0])
+        if address == ONE:
+            raise SearchRefused("refused", "one:636", code)
+        return address[0]
+
+    hosts = Hosts((ONE, TWO), clock)
+
+    assert hosts.ask(question, Deadline.after(5.0, clock)) == "two"
+    assert asked == ["one", "two"]
+
+
+def test_a_search_that_is_wrong_everywhere_is_asked_once(clock: Clock) -> None:
+    """What a server says of the question itself, another one would say, too."""
+    asked: list[str] = []
+
+    def question(address: Address, _: Deadline) -> str:
+        asked.append(address[0])
+        raise SearchRefused("refused", "one:636", 12)
+
+    with pytest.raises(SearchRefused):
+        Hosts((ONE, TWO), clock).ask(question, Deadline.after(5.0, clock))
+
+    assert asked == ["one"]
