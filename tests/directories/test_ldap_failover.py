@@ -232,8 +232,8 @@ def test_a_silent_directory_holds_few_threads_of_a_front_end(
 
 def test_who_has_left_has_no_password_sent(authority: Authority, start: Start, judges: Judges) -> None:
     """What is not sent counts nowhere: the work of a caller who was told "try later" ends before the bind."""
-    server = start(Misbehaviour.DRIP, at=Operation.SEARCH, drip_s=0.004)
-    judge = judges(hostile_provider(authority, server, timeout_s=10))
+    server = start(Misbehaviour.DRIP, at=Operation.SEARCH, drip_s=0.015)
+    judge = judges(hostile_provider(authority, server, timeout_s=20))
     accounts = [judge.account(f"user{number}", ALICE_ID, ALICE) for number in range(8)]
     with ThreadPoolExecutor(8) as front_end:
         told = list(front_end.map(lambda account: judge.verdict(account, PASSWORD), accounts))

@@ -157,7 +157,7 @@ def test_a_replaced_file_of_authorities_counts_at_once(slapd: Slapd, tmp_path: P
     other = Authority(tmp_path / "other")
     ca_file.write_bytes(other.ca_file.read_bytes())
     with Judge(provider_for(slapd, ca_file=ca_file)) as judge:
-        account = judge.of_slapd(slapd, slapd.add_person("renewed"))
+        account = judge.of_slapd(slapd, slapd.add_person("renewed", PASSWORD))
         before = judge.verdict(account, PASSWORD)
         (tmp_path / "new.pem").write_bytes(slapd.ca_file.read_bytes())
         (tmp_path / "new.pem").rename(ca_file)
