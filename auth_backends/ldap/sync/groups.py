@@ -140,12 +140,16 @@ class People:
 
 
 def read_groups(
-    connection: LdapConnection, provider: LdapProvider, preset: Preset, people: People, heard: Callable[[int], None]
+    connection: LdapConnection,
+    provider: LdapProvider,
+    preset: Preset,
+    people: People,
+    heard: Callable[[Sequence[Entry]], None],
 ) -> GroupGraph:
-    """Read all groups with their members. Raises DirectoryUnreachable."""
+    """Read all groups with their members; ``heard`` is given each page. Raises DirectoryUnreachable."""
     graph = GroupGraph()
     base = provider.group_base_dn or provider.base_dn
-    wanted = [preset.id_attribute, preset.group_name_attribute, *preset.member_attributes]
+    wanted = [preset.id_attribute, preset.group_name_attribute, preset.changed_attribute, *preset.member_attributes]
     if preset.is_active_directory:
         wanted.append(SID)
     for page in connection.pages(base, preset.group_filter, wanted):
@@ -153,7 +157,7 @@ def read_groups(
             group = group_of(entry, preset)
             if group is not None:
                 graph.add(group, relative_id(entry), _members(connection, entry, preset, people))
-        heard(len(graph.groups))
+        heard(page)
     return graph
 
 

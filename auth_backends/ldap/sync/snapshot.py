@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from auth_backends.ldap.connection import LdapConnection
 from auth_backends.ldap.dn import folded_dn
+from auth_backends.ldap.entry import Entry
 from auth_backends.ldap.sync.api import Listener, Progress
 from auth_backends.ldap.sync.cursor import Cursor, HighWater, cursor_now
 from auth_backends.ldap.sync.groups import DirectoryGroup, Memberships, People, read_groups
@@ -71,7 +72,7 @@ class Reading:
             for person in self._people(self.preset.user_filter, snapshot, water):
                 places[folded_dn(person.dn)] = person.external_id
                 called[person.name] = person.external_id
-            self._read_groups(snapshot, People(places, called))
+            self._read_groups(snapshot, People(places, called), water)
             snapshot.cursor = water.next(begun, before)
         except BaseException:
             snapshot.close()
@@ -98,7 +99,7 @@ class Reading:
                 snapshot.close()
                 return None  # whoever joined a required group may be nobody's change but the group's
             if touched or self._moves_groups(snapshot, links):
-                self._groups_of_everybody(snapshot)
+                self._groups_of_everybody(snapshot, water)
             snapshot.cursor = water.next(begun, since)
         except BaseException:
             snapshot.close()
@@ -188,7 +189,7 @@ class Reading:
                 found = True
         return found
 
-    def _groups_of_everybody(self, snapshot: Snapshot) -> None:
+    def _groups_of_everybody(self, snapshot: Snapshot, water: HighWater) -> None:
         """Read who is there and where, and all groups.
 
         Where somebody was last seen is not enough: a folder above may have another name, which is nobody's change but
@@ -212,11 +213,17 @@ class Reading:
                 at[folded_dn(entry.dn)] = external_id
                 called[(entry.text(self.preset.login_attribute) or "").casefold()] = external_id
             self.listen(Progress("people looked at", len(snapshot.present)))
-        self._read_groups(snapshot, People(at, called))
+        self._read_groups(snapshot, People(at, called), water)
 
-    def _read_groups(self, snapshot: Snapshot, people: People) -> None:
-        def heard(count: int) -> None:
+    def _read_groups(self, snapshot: Snapshot, people: People, water: HighWater) -> None:
+        count = 0
+
+        def heard(page: Sequence[Entry]) -> None:
+            nonlocal count
+            count += len(page)
             self.beat()
+            for entry in page:
+                water.see(entry)
             self.listen(Progress("groups read", count))
 
         graph = read_groups(self.connection, self.provider, self.preset, people, heard)

@@ -151,7 +151,7 @@ class Ranges:
 def read(connection: Ranges) -> list[str]:
     told = provider(Vendor.ACTIVE_DIRECTORY)
     people = People({f"cn=p{number},dc=corp": f"p{number}" for number in range(100)}, {})
-    found = read_groups(connection, told, preset_of(told), people, lambda _count: None)  # type: ignore[arg-type]  # stands in for a connection
+    found = read_groups(connection, told, preset_of(told), people, lambda _page: None)  # type: ignore[arg-type]  # stands in for a connection
     return sorted(found.people)
 
 
