@@ -30,7 +30,7 @@ from auth_backends.ldap.sync.snapshot import Reading, Snapshot
 from config.ldap import LdapProvider
 from storage.database.records import Owner
 from storage.database.store import Store, StoreError, StoreUnavailable
-from storage.database.sync_log import Mode, Outcome, SyncConflict, SyncItem, SyncState
+from storage.database.sync_log import Mode, Outcome, SyncItem, SyncState
 
 log = structlog.get_logger(__name__)
 
@@ -312,6 +312,3 @@ def _sentence(counts: Counter[str]) -> str:
     done = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
     people = "1 person" if counts["seen"] == 1 else f"{counts['seen']} people"
     return f"{people} seen: {done or 'nothing to change'}."
-
-
-__all__ = ["SyncConflict", "fingerprint", "synchronise"]
