@@ -3,11 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 QUICK := -q -n 2 -m "not system"
+# The inner loop has SQLite only: what needs a PostgreSQL server, mostly the same tests once more, is left to `make test`.
+INNER := -q -n 2 -m "not system and not postgres"
 # What is tested against auth_backends/ and storage/, whose branch coverage must stay at 95 % or more.
 COVERED := tests/unit/auth_backends tests/unit/storage tests/contract tests/fuzz tests/front_ends/test_decision_table.py
 # The same against real directories; the other tests of that folder start the whole server.
 DIRECTORIES := tests/directories
 WHOLE := tests/directories/test_directory_sign_in.py
+
+# Also where the shell forbids byte code: to compile and rewrite all the tests anew takes each process ten seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test check lint types unit clean
 
@@ -45,7 +50,7 @@ types:
 	$(BIN)/mypy
 
 unit:
-	$(BIN)/pytest $(QUICK) tests/unit tests/contract tests/architecture
+	$(BIN)/pytest $(INNER) tests/unit tests/contract tests/architecture
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage*

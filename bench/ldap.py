@@ -36,7 +36,8 @@ from auth_backends.ldap.deadline import Deadline
 from auth_backends.ldap.directory import Directory
 from auth_backends.ldap.sync.api import Wish
 from auth_backends.ldap.sync.run import synchronise
-from config.ldap import LdapProvider, provider_from
+from config.ldap import LdapProvider
+from config.providers import made_from
 from config.settings import AuthSettings, DatabaseSettings, LogFormat, LogSettings, Settings
 from server.app import build_broker
 from server.runtime import logs
@@ -206,7 +207,7 @@ def _measured(url: str, provider: str, *, full: bool) -> dict[str, object]:
 
 def one_run(chosen: argparse.Namespace) -> dict[str, object]:
     """Run the sync once, in this process."""
-    provider = provider_from(json.loads(sys.stdin.read()))
+    provider = made_from(LdapProvider, json.loads(sys.stdin.read()))
     store = open_store(chosen.url)
     before, memory = resource.getrusage(resource.RUSAGE_SELF), peak_mib()
     start = time.monotonic()

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from config.ldap import WAYS_IN
+from config.providers import WAYS_IN
 from config.secrets import MASK, Masked, MaskedUrl, masked_url
 from config.sections import Section
 from config.settings import PortRange, Settings

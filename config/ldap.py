@@ -6,23 +6,20 @@ The same model serves ``[ldap.NAME]`` in the TOML file and the providers that an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv6Address
 from itertools import accumulate
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, Field, model_validator
 
+from config.providers import HomeLayout, WayIn
 from config.secrets import Masked
 from config.sections import FilePath, Seconds, Section
 
 MAX_HOSTS = 3
 LDAPS_PORT = 636
 LDAP_PORT = 389
-WAYS_IN = ("sftp", "ftps", "webdav", "api", "portal")
-PROVIDER_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9;-]{0,63}", re.ASCII)  # RFC 4512 section 2.5
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 
@@ -42,13 +39,6 @@ class Vendor(StrEnum):
     DS389 = "389ds"
     ENTRA_DS = "entra-ds"
     CUSTOM = "custom"
-
-
-class HomeLayout(StrEnum):
-    """What the home folder of a new user is called; it stays whatever the directory changes later."""
-
-    NAME = "name"
-    ID = "id"
 
 
 class Departure(StrEnum):
@@ -83,13 +73,6 @@ def _filter(text: str) -> str:
     return text
 
 
-def _way_in(text: str) -> str:
-    if text not in WAYS_IN:
-        message = f"{text!r} is none of them"
-        raise ValueError(message)
-    return text
-
-
 def _distinguished_name(text: str) -> str:
     if "=" not in text or "\0" in text:
         message = f"{text!r} is not a distinguished name such as dc=example,dc=org"
@@ -101,7 +84,6 @@ Attribute = Annotated[str, AfterValidator(_attribute)]
 Filter = Annotated[str, AfterValidator(_filter)]
 DistinguishedName = Annotated[str, AfterValidator(_distinguished_name)]
 Host = Annotated[str, AfterValidator(_host)]
-WayIn = Annotated[str, AfterValidator(_way_in)]
 
 
 class LdapProvider(Section):
@@ -193,28 +175,6 @@ class LdapProvider(Section):
         """Give the servers as (name, port), in the order in which they are asked."""
         default = LDAPS_PORT if self.security is Security.LDAPS else LDAP_PORT
         return tuple(_split(host, default) for host in self.hosts)
-
-
-class ProviderInvalid(ValueError):
-    """The settings make no directory; ``problems`` say why, one sentence each, and hold no secret."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
-def provider_from(options: Mapping[str, object]) -> LdapProvider:
-    """Make a directory of settings that came from elsewhere than the TOML file. Raises ProviderInvalid."""
-    try:
-        return LdapProvider.model_validate(options)
-    except ValidationError as error:
-        raise ProviderInvalid(tuple(_sentence(mistake) for mistake in error.errors(include_url=False))) from None
-
-
-def _sentence(mistake: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in mistake["loc"])
-    what = mistake["msg"].removeprefix("Value error, ")
-    return f"{where}: {what}" if where else what
 
 
 def _split(host: str, default: int) -> tuple[str, int]:

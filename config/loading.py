@@ -21,8 +21,8 @@ from config.toml_lines import line_of
 Path_ = tuple[str, ...]
 DEFAULT_SOURCE = "default"
 _NO_VARIABLES = (
-    "Providers are set in tables [ldap.NAME] of the TOML file, or with `quaymaster provider add`, not by variables; "
-    "a password there may be a reference env:NAME."
+    "Providers are set in tables [ldap.NAME] and [sso.NAME] of the TOML file, or with `quaymaster provider add`, not "
+    "by variables; a password there may be a reference env:NAME."
 )
 
 

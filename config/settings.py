@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from config.ldap import PROVIDER_NAME, LdapProvider
+from config.ldap import LdapProvider
+from config.providers import PROVIDER_NAME
 from config.secrets import MaskedUrl, masked_url
 from config.sections import FilePath, Port, Seconds, Section
+from config.sso import SsoProvider
 
 
 class PortRange(BaseModel):
@@ -258,6 +260,15 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     ldap: dict[ProviderName, LdapProvider] = Field(default_factory=dict)
     """The directories, by the name under which users belong to them."""
+    sso: dict[ProviderName, SsoProvider] = Field(default_factory=dict)
+    """The identity providers, by the name under which users belong to them."""
+
+    @model_validator(mode="after")
+    def _distinct_providers(self) -> Self:
+        if both := sorted(self.ldap.keys() & self.sso.keys()):
+            message = f"ldap.{both[0]} and sso.{both[0]} have one name; users belong to a provider by its name alone"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _distinct_ports(self) -> Self:

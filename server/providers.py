@@ -1,4 +1,4 @@
-"""The providers of a site: those of the configuration file, and those that an admin keeps in the database."""
+"""The providers of a site, directories and identity providers: of the configuration file, and of the database."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from enum import StrEnum
 
 import structlog
 
-from config.ldap import LdapProvider, ProviderInvalid, provider_from
+from config.ldap import LdapProvider
+from config.providers import ProviderInvalid, made_from
 from config.settings import Settings
+from config.sso import SsoProvider
 from storage.database.change_types import PutProvider
 from storage.database.records import StoredProvider
 from storage.database.sealing import SiteKey, ensure_site_key, load_site_key
@@ -19,7 +21,8 @@ from storage.database.store import Store, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
-LDAP = "ldap"
+LDAP, SSO = "ldap", "sso"
+KINDS = (LDAP, SSO)
 SECRETS = ("bind_password",)
 FRESH_S = 1.0  # how long a change may take to be noticed; sign-ins must not read the same row a hundred times a second
 
@@ -41,6 +44,16 @@ class Listed:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ListedSso:
+    """An identity provider as lists show it; ``problem`` says why it cannot be used, if it cannot."""
+
+    name: str
+    origin: Origin
+    provider: SsoProvider | None
+    problem: str = ""
+
+
 class ProviderBook:
     """Thread-safe. A provider of the file wins over one of the database with the same name."""
 
@@ -50,6 +63,7 @@ class ProviderBook:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, StoredProvider | None, LdapProvider | None]] = {}
+        self._known_sso: dict[str, tuple[float, SsoProvider | None]] = {}
 
     def ldap(self, name: str) -> LdapProvider | None:
         """Give the directory of this name with its secrets, or None. Raises StoreUnavailable if nobody can tell."""
@@ -69,6 +83,35 @@ class ProviderBook:
             self._known[name] = (now, row, provider)
         return provider
 
+    def sso(self, name: str) -> SsoProvider | None:
+        """Give the identity provider of this name, or None. Raises StoreUnavailable if nobody can tell."""
+        if (of_file := self._settings.sso.get(name)) is not None:
+            return of_file
+        if name in self._settings.ldap:
+            return None
+        now = self._monotonic()
+        with self._lock:
+            known = self._known_sso.get(name)
+        if known is not None and now - known[0] < FRESH_S:
+            return known[1]
+        row = self._store.providers.by_name(name)
+        provider = None if row is None or row.kind != SSO else opened_sso(row)
+        with self._lock:
+            self._known_sso[name] = (now, provider)
+        return provider
+
+    def listed_sso(self) -> list[ListedSso]:
+        """Give all identity providers by name, those that cannot be used with the problem. Raises StoreUnavailable."""
+        found = {name: ListedSso(name, Origin.FILE, provider) for name, provider in self._settings.sso.items()}
+        for row in self._store.providers.list(SSO):
+            if row.name in found or row.name in self._settings.ldap:
+                continue
+            try:
+                found[row.name] = ListedSso(row.name, Origin.DATABASE, opened_sso(row))
+            except StoreUnavailable as error:
+                found[row.name] = ListedSso(row.name, Origin.DATABASE, None, error.message)
+        return [found[name] for name in sorted(found)]
+
     def any_directory(self) -> bool:
         """Whether the site has a directory at all. Raises StoreUnavailable."""
         return bool(self._settings.ldap or self._store.providers.list(LDAP))
@@ -77,7 +120,7 @@ class ProviderBook:
         """Give all directories by name; one that cannot be read is listed with the problem. Raises StoreUnavailable."""
         found = {name: Listed(name, Origin.FILE, provider) for name, provider in self._settings.ldap.items()}
         for row in self._store.providers.list(LDAP):
-            if row.name in found:
+            if row.name in found or row.name in self._settings.sso:
                 continue
             try:
                 found[row.name] = Listed(row.name, Origin.DATABASE, opened(row, self._key()))
@@ -121,6 +164,19 @@ def put_provider(
     return PutProvider(name, LDAP, options, secrets)
 
 
+def put_sso(name: str, provider: SsoProvider) -> PutProvider:
+    """Make the change that keeps an identity provider."""
+    return PutProvider(name, SSO, provider.model_dump(mode="json", exclude_defaults=True), {})
+
+
+def opened_sso(row: StoredProvider) -> SsoProvider:
+    """Read a kept identity provider. Raises StoreUnavailable, with words for an admin."""
+    try:
+        return made_from(SsoProvider, row.options)
+    except ProviderInvalid as error:
+        raise StoreUnavailable(f"The kept provider {row.name!r} cannot be used: {error}.") from None
+
+
 def opened(row: StoredProvider, key: SiteKey) -> LdapProvider:
     """Read a kept provider with its secrets. Raises StoreUnavailable, with words for an admin."""
     options: Mapping[str, object] = {
@@ -128,7 +184,7 @@ def opened(row: StoredProvider, key: SiteKey) -> LdapProvider:
         **{option: key.unseal(sealed, _place(row.name, option)) for option, sealed in row.secrets.items()},
     }
     try:
-        return provider_from(options)
+        return made_from(LdapProvider, options)
     except ProviderInvalid as error:
         raise StoreUnavailable(f"The kept provider {row.name!r} cannot be used: {error}.") from None
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from config.ldap import LdapProvider
 from config.loading import load_settings
 from config.settings import Settings
+from config.sso import SsoProvider
 from server.cli.output import Failure, note, reporting
-from server.providers import Listed, ProviderBook
+from server.providers import Listed, ListedSso, ProviderBook
 from storage.database.changes import Applied, Change
 from storage.database.errors import InvalidName
 from storage.database.migrate import SchemaState, migrate, schema_state
@@ -69,22 +70,57 @@ class Site:
 
     def listed(self, name: str) -> Listed:
         """Find a directory by name, whether it can be used or not. Raises Failure."""
-        every = self.directories()
-        found = next((listed for listed in every if listed.name == name), None)
-        if found is None:
-            known = ", ".join(f"{listed.name} ({listed.origin})" for listed in every)
-            raise Failure(
-                f"There is no provider {name!r}.",
-                f"known are: {known}" if known else "none is set up yet",
-                "correct the name" if known else "add one with: quaymaster provider add ldap NAME",
-            )
-        return found
+        match self.provider(name):
+            case Listed() as found:
+                return found
+            case ListedSso():
+                raise Failure(
+                    f"{name!r} is an identity provider, not a directory.",
+                    "its client brings users and groups by SCIM; nobody is looked up there, and no sync runs",
+                    f"see: quaymaster scim show {name}",
+                )
+
+    def identity_providers(self) -> list[ListedSso]:
+        """Give every identity provider of the site by name, also those that cannot be used now."""
+        return ProviderBook(self.store, self.settings).listed_sso()
+
+    def identity_provider(self, name: str) -> ListedSso:
+        """Find an identity provider by name, whether it can be used or not. Raises Failure."""
+        match self.provider(name):
+            case ListedSso() as found:
+                return found
+            case Listed():
+                raise Failure(
+                    f"{name!r} is a directory, not an identity provider.",
+                    "its users and groups come with its sync, and no SCIM client speaks for it",
+                    f"see: quaymaster sync status {name}",
+                )
+
+    def providers(self) -> list[Listed | ListedSso]:
+        """Give every provider of the site by name, of both kinds."""
+        return sorted([*self.directories(), *self.identity_providers()], key=lambda listed: listed.name)
+
+    def provider(self, name: str) -> Listed | ListedSso:
+        """Find a provider of either kind by name, whether it can be used or not. Raises Failure."""
+        every = self.providers()
+        return next((listed for listed in every if listed.name == name), None) or _missing(name, every)
 
     def directory(self, name: str) -> LdapProvider:
         """Find a directory that can be used, with its secrets. Raises Failure."""
         listed = self.listed(name)
         if listed.provider is None:
             raise unreadable(name, listed.problem)
+        return listed.provider
+
+    def sso(self, name: str) -> SsoProvider:
+        """Find an identity provider that can be used. Raises Failure."""
+        listed = self.identity_provider(name)
+        if listed.provider is None:
+            raise Failure(
+                f"The provider {name!r} cannot be used.",
+                listed.problem,
+                f"correct its settings: quaymaster provider set {name}",
+            )
         return listed.provider
 
 
@@ -132,6 +168,15 @@ def unreadable(name: str, problem: str) -> Failure:
         problem,
         f"give this machine the site's key, or set the secret anew: quaymaster provider set {name} "
         "--bind-password-stdin",
+    )
+
+
+def _missing(name: str, every: Sequence[Listed | ListedSso]) -> NoReturn:
+    known = ", ".join(f"{listed.name} ({listed.origin})" for listed in every)
+    raise Failure(
+        f"There is no provider {name!r}.",
+        f"known are: {known}" if known else "none is set up yet",
+        "correct the name" if known else "add one with: quaymaster provider add ldap NAME, or add sso NAME",
     )
 
 

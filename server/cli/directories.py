@@ -5,22 +5,19 @@ What speaks LDAP is imported when it is needed: it takes longer to load than mos
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import socket
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
-
 from auth_backends.ldap.sync.api import Progress, Report, SyncBusy, Wish
 from config.ldap import LdapProvider
 from server.cli.output import Failure
+from server.cli.quiet import quiet
 from storage.database.names import shown
 from storage.database.store import Store
 
@@ -56,7 +53,7 @@ def check(provider: LdapProvider, login: str | None = None) -> Iterator[Stage]:
     """Try everything that sign-ins and the sync need, and give each step as it ends."""
     from auth_backends.ldap.check import run_check  # noqa: PLC0415 - see above
 
-    with _quiet():
+    with quiet():
         yield from run_check(provider, login=login)
 
 
@@ -75,7 +72,7 @@ def run_sync(
 
     holder = f"cli:{socket.gethostname()}:{os.getpid()}"
     try:
-        with _quiet():
+        with quiet():
             return synchronise(
                 store, name, provider, wish, actor=actor, holder=holder, listen=listen, stopping=stopping
             )
@@ -191,7 +188,7 @@ def _asked(name: str, provider: LdapProvider) -> Iterator[Directory]:
 
     directory = Directory(provider)
     try:
-        with _quiet():
+        with quiet():
             yield directory
     except DirectoryUnreachable as error:
         raise Failure(
@@ -201,20 +198,3 @@ def _asked(name: str, provider: LdapProvider) -> Iterator[Directory]:
         ) from None
     finally:
         directory.close()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the server's log events from the output: what they say, the command says itself."""
-    was_configured, before = structlog.is_configured(), structlog.get_config()
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    try:
-        yield
-    finally:
-        if was_configured:
-            structlog.configure(**before)
-        else:
-            structlog.reset_defaults()

@@ -9,9 +9,13 @@ import typer
 
 from auth_backends.api import Factor, FrontEnd
 from server.app import build_broker
-from server.cli.context import ConfigOption, JsonOption, open_site
+from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, cell, emit_json, say
+from server.cli.scim_person import person_steps, person_view
 from server.peers import peer_address
+from storage.database.names import canonical_login
+from storage.database.records import User
+from storage.database.store import InvalidName
 
 app = typer.Typer()
 
@@ -57,6 +61,7 @@ def explain(
         except ValueError:
             raise Failure(f"{peer!r} is no address.", then="--from takes one IPv4 or IPv6 address") from None
         explanation = build_broker(site.store, site.settings).explain(name, front_end, FACTORS[credential], address)
+        user = _user(site, name)
         if as_json:
             emit_json(
                 {
@@ -67,9 +72,17 @@ def explain(
                     "front_end": front_end.value,
                     "credential": credential.value,
                     "from": str(address),
+                    "scim": None if user is None else person_view(site.store, user),
                 }
             )
             return
         say(f"{'ALLOWED' if explanation.allowed else 'REFUSED'}: {explanation.reason}")
-        for step in explanation.steps:
+        for step in [*explanation.steps, *([] if user is None else person_steps(site.store, user))]:
             say(f"  {cell(step)}")
+
+
+def _user(site: Site, name: str) -> User | None:
+    try:
+        return site.store.users.by_login(canonical_login(name))
+    except InvalidName:
+        return None

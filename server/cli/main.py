@@ -18,6 +18,7 @@ COMMANDS = (
     "group",
     "provider",
     "sync",
+    "scim",
     "folder",
     "grant",
     "key",

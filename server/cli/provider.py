@@ -1,34 +1,31 @@
-"""``quaymaster provider``: the directories that users come from."""
+"""``quaymaster provider``: the directories and identity providers that users come from."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from server.cli import directories, values
+from server.cli.checks.check import Check
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_json, emit_record, emit_rows, say
 from server.cli.provider_keep import changed_directory, keep, kept_row, new_directory
 from server.cli.provider_options import CLEARED, Given, takes_settings
 from server.cli.provider_roles import Name, map_role, unmap_role
-from server.cli.provider_views import (
-    COLUMNS,
-    last_run,
-    list_view,
-    role_view,
-    settings_view,
-    stage_lines,
-    stage_view,
-    users_by_provider,
-)
-from server.cli.sync_views import run_view
-from server.cli.views import View
-from server.providers import Listed, Origin
+from server.cli.provider_settings import LDAP_KIND, SSO_KIND
+from server.cli.provider_sso import changed_identity_provider, keep_identity_provider, new_identity_provider
+from server.cli.provider_sso_check import check_identity_provider
+from server.cli.provider_views import columns_for, list_views, passes, shown_view, stage_lines, stage_view
+from server.providers import Listed, ListedSso
 from storage.database.changes import DeleteProvider
 from storage.database.errors import Conflict
 
-app = typer.Typer(no_args_is_help=True, help="Directories that users come from, and that check their passwords.")
+if TYPE_CHECKING:
+    from auth_backends.ldap.check import Stage
+
+app = typer.Typer(no_args_is_help=True, help="Directories and identity providers that users come from.")
 add = typer.Typer(no_args_is_help=True, help="Add a provider, kept in the database; its secrets are encrypted.")
 app.add_typer(add, name="add")
 
@@ -38,11 +35,11 @@ PasswordStdin = Annotated[
         "--bind-password-stdin", help="Read the service account's password from the first line of standard input."
     ),
 ]
-NoTest = Annotated[bool, typer.Option("--no-test", help="Keep the settings without testing them first.")]
+NoTest = Annotated[bool, typer.Option("--no-test", help="Keep a directory's settings without testing them first.")]
 
 
 @add.command("ldap")
-@takes_settings
+@takes_settings(LDAP_KIND)
 def add_ldap(
     name: Name,
     *,
@@ -60,11 +57,24 @@ def add_ldap(
     with open_site(config) as site:
         provider = new_directory(site, name, given, from_stdin=password_stdin)
         keep(site, name, provider, test=not no_test)
-        emit_record(_shown(site, site.listed(name)), as_json=as_json)
+        emit_record(shown_view(site, site.listed(name)), as_json=as_json)
+
+
+@add.command("sso")
+@takes_settings(SSO_KIND)
+def add_sso(name: Name, *, given: Given, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Add an identity provider, such as Entra ID or Okta; its SCIM client brings users and groups, and ends them.
+
+    --method must be given. Users belong to the provider under its name, which cannot be changed later. Nobody comes
+    before the client has a token: see quaymaster scim token issue, and quaymaster scim show.
+    """
+    with open_site(config) as site:
+        keep_identity_provider(site, name, new_identity_provider(site, name, given))
+        emit_record(shown_view(site, site.provider(name)), as_json=as_json)
 
 
 @app.command("set", epilog=CLEARED)
-@takes_settings
+@takes_settings(LDAP_KIND, SSO_KIND)
 def set_(
     name: Name,
     *,
@@ -74,34 +84,40 @@ def set_(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change settings of a provider that is kept in the database, after testing them; what is not named stays.
+    """Change settings of a provider that is kept in the database; what is not named stays.
 
-    If a step of the test fails, the settings in use stay as they are. With --bind-password-stdin the service account's
-    password is replaced.
+    Those of a directory are tested first: if a step of the test fails, the settings in use stay as they are. With
+    --bind-password-stdin the service account's password is replaced.
     """
     with open_site(config) as site:
         if not given.settings and not password_stdin:
             raise Failure("Nothing to change was named.", then=f"see: quaymaster provider set {name} --help")
-        provider = changed_directory(site, name, given, from_stdin=password_stdin, config=config)
-        keep(site, name, provider, test=not no_test)
-        emit_record(_shown(site, site.listed(name)), as_json=as_json)
+        match site.provider(name):
+            case Listed():
+                given.refuse_foreign(name, LDAP_KIND)
+                provider = changed_directory(site, name, given, from_stdin=password_stdin, config=config)
+                keep(site, name, provider, test=not no_test)
+            case ListedSso():
+                named = {"--bind-password-stdin": password_stdin, "--no-test": no_test}
+                given.refuse_foreign(name, SSO_KIND, also=named)
+                keep_identity_provider(site, name, changed_identity_provider(site, name, given, config))
+        emit_record(shown_view(site, site.provider(name)), as_json=as_json)
 
 
 @app.command("list")
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the providers; one of the TOML file stands for one of the database with the same name."""
     with open_site(config) as site:
-        users = users_by_provider(site)
-        rows = [list_view(listed, users[listed.name], last_run(site, listed.name)) for listed in site.directories()]
-        empty = "There are no providers. Add one with: quaymaster provider add ldap"
-        emit_rows(rows, COLUMNS, as_json=as_json, empty=empty)
+        rows = list_views(site)
+        empty = "There are no providers. Add one with: quaymaster provider add ldap, or add sso"
+        emit_rows(rows, columns_for(rows), as_json=as_json, empty=empty)
 
 
 @app.command()
 def show(name: Name, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show a provider with its settings, users, roles and the last run of its sync; secrets are masked."""
+    """Show a provider with its settings, users and roles, and how they come here; secrets are masked."""
     with open_site(config) as site:
-        emit_record(_shown(site, site.listed(name)), as_json=as_json)
+        emit_record(shown_view(site, site.provider(name)), as_json=as_json)
 
 
 @app.command("test")
@@ -109,22 +125,24 @@ def check(
     name: Name,
     *,
     login: Annotated[
-        str | None, typer.Option("--login", metavar="LOGIN", help="Also look up this person, with groups.")
+        str | None,
+        typer.Option("--login", metavar="LOGIN", help="Also look up this person of a directory, with groups."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Try everything that signing in and the sync need, step by step; exit code 1 if a step fails.
+    """Try everything that users of the provider need, step by step; exit code 1 if a step fails.
 
-    Nobody's password is needed but the service account's.
+    A directory is asked, for which nobody's password is needed but the service account's. An identity provider is
+    not: its tokens are looked at, what its client has sent, and whom it brought.
     """
     with open_site(config) as site:
         stages = []
-        for stage in directories.check(site.directory(name), login):
+        for stage in _stages(site, name, login):
             stages.append(stage)
             for line in [] if as_json else stage_lines(stage):
                 say(line)
-        ok = all(stage.ok for stage in stages)
+        ok = all(passes(stage) for stage in stages)
         if as_json:
             emit_json({"provider": name, "ok": ok, "stages": [stage_view(stage) for stage in stages]})
         if not ok:
@@ -138,13 +156,13 @@ def remove(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget a provider that is kept in the database, with its roles; refused while users belong to it."""
+    """Forget a provider that is kept in the database, with its roles and tokens; refused while users belong to it."""
     with open_site(config) as site:
         if site.store.providers.by_name(name) is None:
             kept_row(site, name, config)
         values.confirm(f"Remove the provider {name}?", yes=yes)
         try:
-            site.apply(DeleteProvider(name, shadowed=name in site.settings.ldap))
+            site.apply(DeleteProvider(name, shadowed=name in {*site.settings.ldap, *site.settings.sso}))
         except Conflict as error:
             raise Failure(
                 str(error),
@@ -159,18 +177,15 @@ app.command("map-role")(map_role)
 app.command("unmap-role")(unmap_role)
 
 
-def _shown(site: Site, listed: Listed) -> View:
-    last = last_run(site, listed.name)
-    row = site.store.providers.by_name(listed.name)
-    hidden = listed.origin is Origin.FILE and row is not None
-    settings = {} if listed.provider is None else settings_view(listed.provider)
-    return {
-        "name": listed.name,
-        "kind": "ldap",
-        "origin": listed.origin.value,
-        "problem": "the database has a provider of this name too, and the file's counts" if hidden else listed.problem,
-        "users": users_by_provider(site)[listed.name],
-        **settings,
-        "roles": [role_view(mapping) for mapping in site.store.providers.roles(listed.name)],
-        "last_run": None if last is None else run_view(last),
-    }
+def _stages(site: Site, name: str, login: str | None) -> Iterator[Stage | Check]:
+    match site.provider(name):
+        case Listed():
+            yield from directories.check(site.directory(name), login)
+        case ListedSso() as listed:
+            if login is not None:
+                raise Failure(
+                    f"--login does not go with {name!r}.",
+                    "it is an identity provider, and nobody can be looked up there",
+                    f"see what it has said of a person: quaymaster user show {login}",
+                )
+            yield from check_identity_provider(site.store, listed)

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import typer
 
-from config.ldap import PROVIDER_NAME, LdapProvider
+from config.ldap import LdapProvider
 from config.loading import load
+from config.providers import PROVIDER_NAME
 from server.cli import directories, values
 from server.cli.context import Site, unreadable
 from server.cli.output import Failure, note, warn
-from server.cli.provider_options import SECRET, Given, directory_from
-from server.cli.provider_views import stage_lines
-from server.providers import LDAP, Origin, opened, put_provider
+from server.cli.provider_options import Given, directory_from
+from server.cli.provider_settings import SECRET
+from server.cli.provider_views import kind_of, stage_lines
+from server.providers import Origin, opened, put_provider
 from storage.database.records import StoredProvider
 from storage.database.sealing import load_site_key
 from storage.database.store import StoreUnavailable
@@ -25,19 +27,24 @@ from storage.database.store import StoreUnavailable
 
 def new_directory(site: Site, name: str, given: Given, *, from_stdin: bool) -> LdapProvider:
     """Make a provider of what was typed. Raises Failure, also if there is one of this name already."""
+    refuse_name(site, name)
+    options = given.onto({})
+    directory_from({**options, SECRET: "not asked for yet"})  # mistakes are told before the password is asked for
+    return directory_from({**options, SECRET: _service_password(from_stdin=from_stdin)})
+
+
+def refuse_name(site: Site, name: str) -> None:
+    """Raise Failure if this can be no new provider's name; providers of all kinds share their names."""
     if not PROVIDER_NAME.fullmatch(name):
         raise Failure(
             f"{name!r} cannot be a provider's name.",
             "it has at most 32 letters a-z, digits and hyphens, and begins with a letter",
             "choose another name; users will belong to the provider under it",
         )
-    if site.store.providers.by_name(name) is not None or name in site.settings.ldap:
+    if site.store.providers.by_name(name) is not None or name in {*site.settings.ldap, *site.settings.sso}:
         raise Failure(
             f"There is a provider {name!r} already.", then=f"choose another name, or: quaymaster provider set {name}"
         )
-    options = given.onto({})
-    directory_from({**options, SECRET: "not asked for yet"})  # mistakes are told before the password is asked for
-    return directory_from({**options, SECRET: _service_password(from_stdin=from_stdin)})
 
 
 def changed_directory(site: Site, name: str, given: Given, *, from_stdin: bool, config: Path | None) -> LdapProvider:
@@ -55,11 +62,11 @@ def changed_directory(site: Site, name: str, given: Given, *, from_stdin: bool, 
 
 def kept_row(site: Site, name: str, config: Path | None) -> StoredProvider:
     """Find a provider that is kept in the database. Raises Failure; one of the TOML file is changed there."""
-    listed = site.listed(name)
+    listed = site.provider(name)
     if listed.origin is Origin.FILE:
         raise Failure(
             f"The provider {name!r} is set in the TOML file.",
-            f"it stands at {_place_in_file(name, config)}, and the file counts",
+            f"it stands at {_place_in_file(f'{kind_of(listed).name}.{name}.', config)}, and the file counts",
             "change it there; the server takes it over when it is started again",
         )
     row = site.store.providers.by_name(name)
@@ -130,6 +137,6 @@ def _service_password(*, from_stdin: bool) -> str:
     return text
 
 
-def _place_in_file(name: str, config: Path | None) -> str:
+def _place_in_file(table: str, config: Path | None) -> str:
     sources: Mapping[str, str] = load(config).sources
-    return next((place for key, place in sources.items() if key.startswith(f"{LDAP}.{name}.")), str(config))
+    return next((place for key, place in sources.items() if key.startswith(table)), str(config))

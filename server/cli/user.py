@@ -12,6 +12,7 @@ from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.linking import link_view, linked, needed_link, tell_unverified
 from server.cli.output import Failure, emit_record, emit_rows, note, warn
 from server.cli.passwords import hashed_password, password_rule
+from server.cli.scim_person import person_view
 from server.cli.user_fields import (
     DisplayName,
     Email,
@@ -25,6 +26,8 @@ from server.cli.user_fields import (
     changed_fields,
 )
 from server.cli.user_links import adopt, link, unlink
+from server.cli.user_migrate import register as add_migration
+from server.cli.user_status import refused_status
 from server.cli.views import View, api_key_view, grant_view, ssh_key_view, user_view
 from storage.database.changes import (
     CreateUser,
@@ -35,12 +38,14 @@ from storage.database.changes import (
     SetStatus,
     UpdateUser,
 )
+from storage.database.errors import Conflict
 from storage.database.records import Method, Role, Status, User
 
 app = typer.Typer(no_args_is_help=True, help="People and service accounts.")
 app.command("link")(link)
 app.command("unlink")(unlink)
 app.command("adopt")(adopt)
+add_migration(app)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Login name.")]
 MethodOption = Annotated[Method, typer.Option("--method", help="How the user proves who they are.")]
@@ -124,7 +129,7 @@ def list_(
 
 @app.command()
 def show(name: Name, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show a user with groups, keys, API keys and grants."""
+    """Show a user with groups, keys, API keys and grants, and what a SCIM client says of the person."""
     with open_site(config) as site:
         user = site.user(name)
         record = {
@@ -136,6 +141,7 @@ def show(name: Name, config: ConfigOption = None, as_json: JsonOption = False) -
             "keys": [ssh_key_view(key, user.name) for key in site.store.credentials.ssh_keys_of(user.id)],
             "apikeys": [api_key_view(key, user.name) for key in site.store.credentials.api_keys_of(user.id)],
             "grants": _grants(site, user),
+            "scim": person_view(site.store, user),
         }
         emit_record(record, as_json=as_json)
 
@@ -172,13 +178,13 @@ def set_(
 
 @app.command()
 def disable(name: Name, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Let the user in no more, and cut every live session within a second."""
+    """Let the user in no more, and cut every live session within a second; that outlasts what a provider says."""
     _set_status(name, Status.DISABLED, config=config, as_json=as_json)
 
 
 @app.command()
 def enable(name: Name, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Let the user in again."""
+    """Let the user in again; whoever a provider has ended is enabled there."""
     _set_status(name, Status.ACTIVE, config=config, as_json=as_json)
 
 
@@ -251,7 +257,11 @@ def delete(
 
 def _set_status(name: str, status: Status, *, config: ConfigOption, as_json: bool) -> None:
     with open_site(config) as site:
-        site.apply(SetStatus(site.user(name).id, status))
+        user = site.user(name)
+        try:
+            site.apply(SetStatus(user.id, status))
+        except Conflict as error:
+            raise refused_status(site.store, user, status, error) from None
         _emit(site, site.user(name), as_json=as_json)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from server.http.listener import AsgiApp, Receive, Scope, Send
+from server.http.scim.endpoint import is_below_mount as is_below_scim
 from server.runtime.bridge import Bridge
 from server.webdav.dav_server import CAPABILITIES
 from server.webdav.urls import is_below_mount
@@ -17,18 +18,22 @@ WELCOME = "This is a Quaymaster file server. WebDAV clients connect to /dav/."
 
 
 class HttpApplication:
-    """Answers health itself and hands /dav/ on."""
+    """Answers health itself and hands /dav/ and /scim/v2 on."""
 
-    def __init__(self, store: Store, bridge: Bridge, dav: AsgiApp) -> None:
+    def __init__(self, store: Store, bridge: Bridge, dav: AsgiApp, scim: AsgiApp) -> None:
         self._store = store
         self._bridge = bridge
         self._dav = dav
+        self._scim = scim
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         path: bytes = scope["raw_path"]
         if is_below_mount(path):
             await self._dav(scope, receive, send)
+            return
+        if is_below_scim(path):
+            await self._scim(scope, receive, send)
             return
         method = scope["method"]
         if method == "OPTIONS":  # Windows and Office ask here before they look at /dav/

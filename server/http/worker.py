@@ -12,6 +12,7 @@ import uvloop
 
 from server.http.app import HttpApplication
 from server.http.listener import Listener, Tls
+from server.http.scim.endpoint import ScimEndpoint
 from server.runtime.bridge import Bridge
 from server.services import Control, Services
 from server.webdav.endpoint import DavEndpoint
@@ -19,6 +20,7 @@ from server.webdav.endpoint import DavEndpoint
 log = structlog.get_logger(__name__)
 
 AUTH_THREADS = 8
+PROVISION_THREADS = 4
 LAST_WORDS_S = 2.0  # for what was cut at the end of the grace
 
 
@@ -31,9 +33,10 @@ def run(services: Services, sockets: Sequence[socket.socket], control: Control) 
 async def _serve(services: Services, sockets: Sequence[socket.socket], control: Control) -> None:
     loop = asyncio.get_running_loop()
     draining: asyncio.Future[float] = loop.create_future()
-    bridge = Bridge(AUTH_THREADS, services.settings.http.dav_threads)
+    bridge = Bridge(AUTH_THREADS, services.settings.http.dav_threads, PROVISION_THREADS)
     dav = DavEndpoint(services, bridge)
-    app = HttpApplication(services.store, bridge, dav)
+    scim = ScimEndpoint(services, bridge)
+    app = HttpApplication(services.store, bridge, dav, scim)
     tls = Tls(services.keys.tls_certificate, services.keys.tls_key)
     listeners = [Listener(app, one, tls) for one in sockets]
 
@@ -62,4 +65,5 @@ async def _serve(services: Services, sockets: Sequence[socket.socket], control: 
     await dav.close()
     await asyncio.wait([ended], timeout=LAST_WORDS_S)
     sweeper.cancel()
+    await scim.close()
     bridge.shutdown(wait=False)

@@ -1,4 +1,4 @@
-"""The bridge from asyncio front ends to the blocking core: two pools of threads, and no third way."""
+"""The bridge from asyncio front ends to the blocking core: pools of threads, and no other way."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ T = TypeVar("T")
 
 
 class Bridge:
-    """Run blocking calls of the core for an event loop; ``auth`` and ``io`` cannot starve each other.
+    """Run blocking calls of the core for an event loop; ``auth``, ``io`` and ``provision`` cannot starve each other.
 
     A call that was handed over always runs to its end, also when the task that awaits it is
     cancelled: a client that hangs up neither stops a bind at the directory nor hides its outcome.
     """
 
-    def __init__(self, auth_threads: int, io_threads: int) -> None:
+    def __init__(self, auth_threads: int, io_threads: int, provision_threads: int = 1) -> None:
         self._auth = ThreadPoolExecutor(auth_threads, thread_name_prefix="auth")
         self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="io")
+        self._provision = ThreadPoolExecutor(provision_threads, thread_name_prefix="provision")
 
     async def auth(self, call: Callable[..., T], *args: object, abandoned: Callable[[T], object] | None = None) -> T:
         """Run a sign-in step; see :meth:`io` for ``abandoned``."""
@@ -39,10 +40,15 @@ class Bridge:
         """
         return await _handed_over(self._io, partial(call, *args), abandoned)
 
+    async def provision(self, call: Callable[..., T], *args: object) -> T:
+        """Run a change that an identity provider asks for; a leaver must not wait for slow file operations."""
+        return await _handed_over(self._provision, partial(call, *args), None)
+
     def shutdown(self, *, wait: bool = True) -> None:
         """Take no more calls; with ``wait``, return when those in hand have ended."""
         self._auth.shutdown(wait=wait)
         self._io.shutdown(wait=wait)
+        self._provision.shutdown(wait=wait)
 
 
 async def _handed_over(pool: ThreadPoolExecutor, call: Callable[[], T], abandoned: Callable[[T], object] | None) -> T:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from server.runtime.directory_sync import DirectorySync
+from server.runtime.token_warnings import warn_of_tokens
 from server.services import Control, Services
 from storage.database.store import StoreError
 from storage.files.errors import StorageError
@@ -21,6 +22,7 @@ LEASE_S = 60.0
 ROUND_S = 10.0
 DEAD_S = 60.0  # live workers touch their sessions every 10 s
 PRUNE_S = 3600.0
+TOKENS_S = 3600.0
 SWEEP_AT_LEAST_S = 3600.0
 SWEEP_AT_MOST_S = 1.0
 
@@ -40,7 +42,7 @@ class Jobs:
         self._clock = clock
         stale_s = services.settings.files.stale_upload_s
         self._sweep_every_s = min(max(stale_s / 4, SWEEP_AT_MOST_S), SWEEP_AT_LEAST_S)
-        self._due = {"sweep": 0.0, "prune": 0.0}
+        self._due = {"sweep": 0.0, "prune": 0.0, "tokens": 0.0}
         self.leads = False
 
     @property
@@ -59,6 +61,9 @@ class Jobs:
         if now >= self._due["prune"]:
             services.store.prune(now)
             self._due["prune"] = now + PRUNE_S
+        if now >= self._due["tokens"]:
+            warn_of_tokens(services.store, now)
+            self._due["tokens"] = now + TOKENS_S
         if now >= self._due["sweep"]:
             self.sweep()
             self._due["sweep"] = now + self._sweep_every_s

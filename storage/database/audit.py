@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -82,12 +82,23 @@ class AuditTrail:
 
 def insert_event(connection: Connection, values: Mapping[str, object]) -> None:
     """Write one event inside the caller's transaction."""
+    insert_events(connection, [values])
+
+
+def insert_events(connection: Connection, events: Sequence[Mapping[str, object]]) -> None:
+    """Write events in their order inside the caller's transaction."""
+    if not events:
+        return
     if connection.dialect.name == "postgresql":  # see AuditTrail.tail
         connection.execute(select(func.pg_advisory_xact_lock_shared(int(AdvisoryLock.AUDIT))))
+    connection.execute(insert(audit_events), [_row(values) for values in events])
+
+
+def _row(values: Mapping[str, object]) -> dict[str, object]:
     clean = {name: shown(value) if isinstance(value, str) else value for name, value in values.items()}
     detail = values["detail"]
     clean["detail"] = None if detail is None else _clean(detail)
-    connection.execute(insert(audit_events), clean)
+    return clean
 
 
 def _clean(value: object) -> object:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from storage.database.migration_changes import MigrationChange
 from storage.database.records import Method, Owner, Role, Status
+from storage.database.scim_changes import ScimChange
 
 
 class Unset(Enum):
@@ -387,4 +389,5 @@ CredentialChange = AddSshKey | RevokeSshKey | AddApiKey | RevokeApiKey
 FolderChange = CreateFolder | DeleteFolder | PutGrant | DeleteGrant
 SourceChange = Provision | Depart | AdoptUser | ProvisionGroup | DepartGroup
 ProviderChange = PutProvider | DeleteProvider | MapRole | UnmapRole
-Change = UserChange | GroupChange | CredentialChange | FolderChange | SourceChange | ProviderChange
+SsoChange = ScimChange | MigrationChange
+Change = UserChange | GroupChange | CredentialChange | FolderChange | SourceChange | ProviderChange | SsoChange

@@ -6,22 +6,22 @@ revocation per affected user, write one audit event. All of it or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import assert_never
 
 from sqlalchemy import Connection, bindparam, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from storage.database.appliers.credentials import apply_credential_change
-from storage.database.appliers.effect import Effect
+from storage.database.appliers.effect import Also, Effect, chunks
 from storage.database.appliers.folders import apply_folder_change
 from storage.database.appliers.groups import apply_group_change
+from storage.database.appliers.migrations import apply_migration_change
 from storage.database.appliers.providers import apply_provider_change
+from storage.database.appliers.scim import apply_scim_change
 from storage.database.appliers.sources import apply_source_change
 from storage.database.appliers.users import apply_user_change
-from storage.database.audit import insert_event
+from storage.database.audit import insert_events
 from storage.database.change_types import (
     UNSET,
     AddApiKey,
@@ -60,6 +60,7 @@ from storage.database.change_types import (
 )
 from storage.database.engine import AdvisoryLock, Database
 from storage.database.errors import Conflict, InvalidChange, NotFoundInStore
+from storage.database.migration_changes import MarkPilot, MigrateUser, UndoMigration, UnmarkPilot
 from storage.database.revocations import insert_revocations
 from storage.database.tables import users
 
@@ -108,7 +109,6 @@ _RAISE = (
     .where(users.c.id.in_(bindparam("ids", expanding=True)))
     .values(epoch=users.c.epoch + 1, updated_at=bindparam("now"))
 )
-_CHUNK = 500  # databases limit the parameters of one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +158,12 @@ def _applied(tx: Connection, change: Change, actor: str, now: float) -> Applied:
     effect = _perform(tx, change, actor, now)
     _raise_epochs(tx, effect.users, now)
     insert_revocations(tx, effect.users, effect.kind, now)
-    insert_event(tx, _event(effect, actor, now))
+    events: list[Effect | Also] = [effect, *effect.also]
+    insert_events(tx, [_event(one, actor, now) for one in events])
     return Applied(effect.subject_id, effect.users, effect.changed, effect.detail)
 
 
-def _perform(tx: Connection, change: Change, actor: str, now: float) -> Effect:
+def _perform(tx: Connection, change: Change, actor: str, now: float) -> Effect:  # noqa: PLR0911 - one for each kind
     match change:
         case (
             CreateUser()
@@ -186,27 +187,25 @@ def _perform(tx: Connection, change: Change, actor: str, now: float) -> Effect:
             return apply_source_change(tx, change, now)
         case PutProvider() | DeleteProvider() | MapRole() | UnmapRole():
             return apply_provider_change(tx, change, actor, now)
-    assert_never(change)
+        case MigrateUser() | UndoMigration() | MarkPilot() | UnmarkPilot():
+            return apply_migration_change(tx, change, actor, now)
+        case _:
+            return apply_scim_change(tx, change, actor, now)
 
 
 def _raise_epochs(tx: Connection, user_ids: Iterable[str], now: float) -> None:
-    for chunk in _chunks(user_ids):
+    for chunk in chunks(user_ids):
         tx.execute(_RAISE, {"ids": chunk, "now": now})
 
 
-def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
-    left = iter(values)
-    while chunk := list(islice(left, _CHUNK)):
-        yield chunk
-
-
-def _event(effect: Effect, actor: str, now: float) -> dict[str, object]:
+def _event(effect: Effect | Also, actor: str, now: float) -> dict[str, object]:
+    changed = isinstance(effect, Also) or effect.changed
     return {
         "at": now,
         "kind": effect.kind,
         "actor": actor,
         "subject": effect.subject,
-        "outcome": "applied" if effect.changed else "unchanged",
+        "outcome": "applied" if changed else "unchanged",
         "reason": "",
         "front_end": "",
         "peer": "",

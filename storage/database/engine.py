@@ -6,8 +6,10 @@ Every failure of the database leaves here as a StoreError, so that callers can f
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -22,6 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from storage.database.errors import Conflict, InvalidChange, StoreUnavailable
 
 BUSY_TIMEOUT_S = 5.0
+_TURN_S = (0.0005, 0.002)  # between two tries to write
 _POSTGRES_DRIVERS = {"postgresql", "postgres", "postgresql+psycopg"}
 
 
@@ -79,7 +82,7 @@ class Database:
         with self._translated():
             if self.is_sqlite:
                 with self._alone(), self.engine.connect() as connection:
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    self._begin(connection)
                     yield connection
                     self._check()
                     connection.commit()
@@ -126,6 +129,27 @@ class Database:
             yield
         finally:
             self._writing.release()
+
+    def _begin(self, connection: Connection) -> None:
+        """Begin the one write transaction that there may be, asking for the turn again and again.
+
+        SQLite's own waiting sleeps up to 100 ms between two tries: with several writing processes most of their time
+        goes by unused, and one of them may be unlucky for seconds.
+        """
+        deadline = time.monotonic() + self._busy_timeout_s
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")
+        try:
+            while True:
+                try:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                except OperationalError as error:
+                    if not _is_busy(error) or time.monotonic() >= deadline:
+                        raise
+                    time.sleep(random.uniform(*_TURN_S))  # noqa: S311 - nobody's secret
+                else:
+                    return
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={self._busy_timeout_s * 1000:.0f}")
 
     def _check(self) -> None:
         """Refuse a closed store, and an SQLite file that was removed or replaced under us.
@@ -180,6 +204,10 @@ def parsed_url(url: str) -> URL:
     if parsed.get_backend_name() == "sqlite" and parsed.database not in {None, "", ":memory:"}:
         return parsed
     raise InvalidChange("The database URL must be sqlite:////absolute/path.db or postgresql://user@host/name.")
+
+
+def _is_busy(error: OperationalError) -> bool:
+    return getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
 def _cause(error: SQLAlchemyError) -> str:

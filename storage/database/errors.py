@@ -5,6 +5,9 @@ StoreError
 |-- SchemaTooOld           the database must be migrated first
 |-- SchemaTooNew           the database was migrated by a newer release
 |-- Conflict               the change contradicts what is there; ``message`` is for people
+|   |-- Taken              the name or the immutable id is somebody's already
+|   |-- Stale              the row has changed since the change was made
+|   `-- Held               the circuit breaker: an admin must approve first
 |-- NotFoundInStore        the change names something that is not there
 `-- InvalidChange          the change itself makes no sense
     `-- InvalidName        the text cannot be a login, group or folder name
@@ -35,6 +38,22 @@ class SchemaTooNew(StoreError):
 
 class Conflict(StoreError):
     """What is in the store forbids the change: a taken name, the last break-glass admin."""
+
+
+class Taken(Conflict):
+    """A name or an immutable id is somebody's already; ``holder`` is that user's or group's id, if it is known."""
+
+    def __init__(self, message: str, holder: str = "") -> None:
+        super().__init__(message)
+        self.holder = holder
+
+
+class Stale(Conflict):
+    """The change was made from an older version of the row."""
+
+
+class Held(Conflict):
+    """More people would lose access within a day than may without an admin's word; nothing was changed."""
 
 
 class NotFoundInStore(StoreError):

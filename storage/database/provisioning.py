@@ -34,7 +34,7 @@ def provisioned(user: User, identity: Identity, change: Provision) -> Provisione
         status=status_after(user.status, active=change.active),
     )
     told = replace(identity, hint=change.hint, active=change.active, expires_at=change.expires_at)
-    return _with_role(new, told, change.role)
+    return with_role(new, told, change.role)
 
 
 def status_after(present: Status, *, active: bool) -> Status:
@@ -57,7 +57,7 @@ def _expiry(present: float | None, said: float | None, wanted: float | None) -> 
     return min((at for at in (present, wanted) if at is not None), default=None)
 
 
-def _with_role(user: User, link: Identity, wanted: Role | None) -> Provisioned:
+def with_role(user: User, link: Identity, wanted: Role | None) -> Provisioned:
     """Follow the source's role until an admin says another one."""
     if wanted is link.role:
         return Provisioned(user, link)

@@ -52,6 +52,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+RANK = {Role.USER: 0, Role.GROUP_ADMIN: 1, Role.READ_ONLY_ADMIN: 2, Role.ADMIN: 3}
+"""Which of several roles counts: the highest."""
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """One person or service account.

@@ -11,22 +11,30 @@ from storage.database.credentials import Credentials
 from storage.database.engine import Database
 from storage.database.errors import (
     Conflict,
+    Held,
     InvalidChange,
     InvalidName,
     NotFoundInStore,
     SchemaTooNew,
     SchemaTooOld,
+    Stale,
     StoreError,
     StoreUnavailable,
+    Taken,
 )
 from storage.database.folders import Folders
 from storage.database.groups import Groups
 from storage.database.leases import Leases
 from storage.database.locks import LockTable
+from storage.database.migrations_log import Migrations
 from storage.database.properties import PropertyTable
 from storage.database.providers import Providers
 from storage.database.revocations import Revocations
 from storage.database.schema import HEAD, SchemaState, revision_of, state_of
+from storage.database.scim import ScimGroups, ScimPeople
+from storage.database.scim_log import ScimLog
+from storage.database.scim_tokens import ScimTokens
+from storage.database.scim_waiting import ScimWaiting
 from storage.database.sessions import SessionTable
 from storage.database.sources import Sources
 from storage.database.sync_log import SyncTable
@@ -37,14 +45,17 @@ __all__ = [
     "Applied",
     "Change",
     "Conflict",
+    "Held",
     "InvalidChange",
     "InvalidName",
     "NotFoundInStore",
     "SchemaTooNew",
     "SchemaTooOld",
+    "Stale",
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "Taken",
     "open_store",
 ]
 
@@ -74,6 +85,12 @@ class Store:
         self.providers = Providers(database)
         self.sources = Sources(database)
         self.syncs = SyncTable(database)
+        self.scim_people = ScimPeople(database)
+        self.scim_groups = ScimGroups(database)
+        self.scim_tokens = ScimTokens(database)
+        self.scim_waiting = ScimWaiting(database)
+        self.scim_log = ScimLog(database)
+        self.migrations = Migrations(database)
 
     def apply(self, change: Change, *, actor: str) -> Applied:
         """Make one change with its epochs, revocations and audit event, or nothing at all.
@@ -119,13 +136,15 @@ class Store:
         sessions_s: float = 30 * _DAY_S,
         throttle_s: float = _DAY_S,
         sync_s: float = 90 * _DAY_S,
+        scim_s: float = 90 * _DAY_S,
     ) -> int:
-        """Remove revocations, ended sessions, failures and sync runs older than so many seconds; give the number.
+        """Remove revocations, ended sessions, failures, sync runs and SCIM requests older than so many seconds.
 
-        A worker that slept through the life of a revocation still finds the user's raised epoch.
+        Gives the number. A worker that slept through the life of a revocation still finds the user's raised epoch.
         """
         removed = self.revocations.prune(now - revocations_s) + self.throttle.prune(now - throttle_s)
-        return removed + self.sessions.prune(now - sessions_s) + self.syncs.prune(now - sync_s)
+        removed += self.sessions.prune(now - sessions_s) + self.syncs.prune(now - sync_s)
+        return removed + self.scim_log.prune(now - scim_s)
 
     def close(self) -> None:
         """Close all connections; every later use raises StoreUnavailable."""

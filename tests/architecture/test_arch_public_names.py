@@ -24,6 +24,10 @@ DIRECTORY = (
     | {"--protocols", "--home-layout", "--on-departure", "--sync-interval", "--full-sync-interval", "--timeout"}
     | {"--max-disabled-percent", "--max-disabled-count", "--connections", "--lockout-threshold", "--lockout-window"}
 )
+IDENTITY_PROVIDER = {"--method", "--default-group", "--protocols", "--home-layout", "--max-requests-per-s"} | {
+    "--max-disabled-percent",
+    "--max-disabled-count",
+}
 
 # noun -> command -> options; a command of one word has the noun itself as its only command
 CONTRACT: dict[str, dict[str, set[str]]] = {
@@ -41,6 +45,11 @@ CONTRACT: dict[str, dict[str, set[str]]] = {
         "link": {"--provider", "--external-id", "--json"},
         "unlink": {"--provider", "--json"},
         "adopt": {"--provider", "--external-id", "--yes", "--json"},
+        "migrate": {"--to", "--from", "--group", "--all", "--pilots", "--ids", "--external-id", "--include-blocked"}
+        | {"--groups", "--stop-after", "--dry-run", "--yes", "--json"},
+        "pilot": {"--to", "--remove", "--json"},
+        "migrations": {"--limit", "--json"},
+        "migrate-undo": {"--last-batch", "--yes", "--json"},
         "rename": {"--json"},
         "delete": {"--json"},
         "passwd": {"--password-stdin", "--json"},
@@ -50,7 +59,8 @@ CONTRACT: dict[str, dict[str, set[str]]] = {
     },
     "provider": {
         "add ldap": DIRECTORY | {"--bind-password-stdin", "--no-test", "--json"},
-        "set": DIRECTORY | {"--bind-password-stdin", "--no-test", "--json"},
+        "add sso": IDENTITY_PROVIDER | {"--json"},
+        "set": DIRECTORY | IDENTITY_PROVIDER | {"--bind-password-stdin", "--no-test", "--json"},
         "list": {"--json"},
         "show": {"--json"},
         "test": {"--login", "--json"},
@@ -63,6 +73,22 @@ CONTRACT: dict[str, dict[str, set[str]]] = {
         "status": {"--json"},
         "log": {"--run", "--limit", "--json"},
         "conflicts": {"--json"},
+    },
+    "scim": {
+        "show": {"--url", "--json"},
+        "token issue": {"--kind", "--expires", "--title", "--json"},
+        "token rotate": {"--overlap", "--kind", "--expires", "--title", "--json"},
+        "token reset": {"--yes", "--kind", "--expires", "--title", "--json"},
+        "token extend": {"--expires", "--json"},
+        "token revoke": {"--yes", "--json"},
+        "token list": {"--json"},
+        "log": {"--limit", "--failed", "--user", "--since", "--writes", "--bodies", "--follow", "--export", "--json"},
+        "held": {"--json"},
+        "approve": {"--user", "--yes", "--json"},
+        "dismiss": {"--user", "--yes", "--json"},
+        "conflicts": {"--json"},
+        "restore": {"--json"},
+        "replay-check": {"--provider", "--json"},
     },
     "folder": {"add": {"--root", "--quota", "--json"}, "list": {"--json"}, "delete": {"--json"}},
     "grant": {
@@ -151,7 +177,9 @@ STUBS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 @pytest.mark.parametrize("file", list(modules().values()), ids=list(modules()))
 def test_nothing_unfinished_ships(file: Path) -> None:
     """No comment that promises, and nothing that only says it is not there yet."""
-    tokens = list(tokenize.generate_tokens(io.StringIO(file.read_text(encoding="utf-8")).readline))
+    text = file.read_text(encoding="utf-8")
+    suspect = STUBS.search(text) or "NotImplementedError" in text  # to take every file apart takes seconds
+    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline)) if suspect else []
     comments = [token.string for token in tokens if token.type == tokenize.COMMENT and STUBS.search(token.string)]
     names = [token.string for token in tokens if token.type == tokenize.NAME and token.string == "NotImplementedError"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from config.ldap import Departure, HomeLayout
+from config.ldap import Departure
+from config.providers import HomeLayout
 from storage.database.changes import (
     AddMember,
     CreateGroup,

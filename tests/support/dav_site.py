@@ -6,6 +6,7 @@ import base64
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -79,8 +80,7 @@ class DavUser:
         ]
         rules = [Rule(VirtualPath(), PRESETS[preset], frozenset())]
         self.workspace = Workspace(MountTable(mounts, rules))
-        self._folder = tempfile.TemporaryDirectory(prefix="quaymaster-test-")
-        self.turns = Turns(Path(self._folder.name))
+        self.turns = _turns()[0]
         self._application = DavApplication(store.locks)
 
     def request(
@@ -168,6 +168,13 @@ class DavUser:
         response = self.request("LOCK", path, {"Depth": depth, **(headers or {})}, lock_body(scope))
         assert response.status in {200, 201}, response
         return response.headers["lock-token"].strip("<>")
+
+
+@cache
+def _turns() -> tuple[Turns, tempfile.TemporaryDirectory[str]]:
+    """The turns of a machine, with the folder that goes with them: the many files are made once for all tests."""
+    folder = tempfile.TemporaryDirectory(prefix="quaymaster-test-")
+    return Turns(Path(folder.name)), folder
 
 
 def lock_body(scope: str = "exclusive") -> str:

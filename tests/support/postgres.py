@@ -32,6 +32,10 @@ _SEQUENCES = (
     "audit_events_id_seq",
     "sync_runs_id_seq",
     "sync_items_id_seq",
+    "scim_users_sequence_seq",
+    "scim_groups_sequence_seq",
+    "scim_requests_id_seq",
+    "method_migrations_id_seq",
 )
 _SETTINGS = {
     "listen_addresses": "",  # only the socket in a private directory
@@ -171,6 +175,16 @@ def _account() -> pwd.struct_passwd | None:
 
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that needs the server, so that the inner loop can leave them out."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        by_parameter = callspec is not None and any(value == "postgresql" for value in callspec.params.values())
+        if by_parameter or "postgres_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.postgres)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,15 @@ import pytest
 from storage.database.migrate import migrate
 from storage.database.store import Store, open_store
 from tests.support.postgres import emptied
+
+_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+@pytest.fixture
+def quick_path() -> Iterator[Path]:
+    """A folder of this test's own, in memory if it can be: SQLite waits for the disk whenever a database is closed."""
+    with tempfile.TemporaryDirectory(prefix="quaymaster-test-", dir=_IN_MEMORY) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +33,9 @@ def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sqlite_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+def sqlite_url(migrated_sqlite_file: Path, quick_path: Path) -> str:
     """A migrated, empty SQLite database of this test's own."""
-    path = tmp_path / "store.db"
+    path = quick_path / "store.db"
     shutil.copyfile(migrated_sqlite_file, path)
     return f"sqlite:///{path}"
 

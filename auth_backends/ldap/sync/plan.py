@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from auth_backends.ldap.sync.people import Person, home_of_id
-from config.ldap import Departure, HomeLayout, LdapProvider
+from config.ldap import Departure, LdapProvider
+from config.providers import HomeLayout
 from storage.database.change_types import Depart, Provision
 from storage.database.errors import Conflict
 from storage.database.provisioning import Provisioned, provisioned
-from storage.database.records import Method, Owner, Role, RoleMapping, Status, User
+from storage.database.records import RANK, Method, Owner, Role, RoleMapping, Status, User
 from storage.database.sources import LinkedUser
 
 DEFAULT_GROUP = "@default"
@@ -20,8 +21,6 @@ DEFAULT_GROUP = "@default"
 TAKEN = "is or was another user's; hand that user over with 'quaymaster user adopt', or rename one of the two"
 
 NOT_REQUIRED = "in none of the required groups"
-
-RANK = {Role.USER: 0, Role.GROUP_ADMIN: 1, Role.READ_ONLY_ADMIN: 2, Role.ADMIN: 3}
 
 
 class Action(StrEnum):

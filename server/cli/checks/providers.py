@@ -1,4 +1,4 @@
-"""Checks of the directories, as far as this machine can tell; nothing is sent to them."""
+"""Checks of directories and identity providers, as far as this machine can tell; nothing is sent to them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 from config.settings import Settings
 from server.cli.checks.check import Check, fail, ok, warn
-from server.providers import Listed, Origin, ProviderBook
+from server.cli.checks.scim import check_client
+from server.providers import LDAP, SSO, Listed, Origin, ProviderBook
 from storage.database.errors import StoreError
 from storage.database.migrate import SchemaState, schema_state
-from storage.database.records import Method
+from storage.database.records import Method, Owner
 from storage.database.sealing import load_site_key
 from storage.database.store import Store, open_store
 from storage.database.sync_log import Outcome, SyncRun
@@ -23,7 +24,7 @@ LATE = 3  # intervals
 
 
 def check_providers(settings: Settings) -> Iterator[Check]:
-    """Every directory can be used, its secrets open, and its sync runs."""
+    """Every provider can be used; a directory's secrets open and its sync runs, and a SCIM client is heard."""
     try:
         if schema_state(settings.database_url) is not SchemaState.CURRENT:
             yield from _of_file(settings)
@@ -44,34 +45,50 @@ def _of_file(settings: Settings) -> Iterator[Check]:
     for name, provider in sorted(settings.ldap.items()):
         listed = Listed(name, Origin.FILE, provider)
         yield _unusable(listed) or ok(_name(listed), "set in the TOML file")
+    for name in sorted(settings.sso):
+        yield ok(f"provider {name}", "set in the TOML file")
 
 
 def _checked(settings: Settings, store: Store) -> Iterator[Check]:
     kept = store.providers.list()
     if any(row.secrets for row in kept) or _is_there(settings.site_key_file):
         yield _check_key(settings.site_key_file)
+    in_file = {**dict.fromkeys(settings.ldap, LDAP), **dict.fromkeys(settings.sso, SSO)}
     for row in kept:
-        if row.name in settings.ldap:
+        if table := in_file.get(row.name):
             yield warn(
                 f"provider {row.name}",
                 "set in the TOML file and kept in the database, too; the file's counts",
-                f"take one away: the table [ldap.{row.name}] of the file, or quaymaster provider remove {row.name}",
+                f"take one away: the table [{table}.{row.name}] of the file, or quaymaster provider remove {row.name}",
             )
-    book = ProviderBook(store, settings).listed()
-    for listed in book:
+    book = ProviderBook(store, settings)
+    directories, identity_providers = book.listed(), book.listed_sso()
+    for listed in directories:
         yield _unusable(listed) or _check_sync(listed, store)
-    yield from _check_orphans({listed.name for listed in book}, store)
+    yield from _check_orphans({listed.name for listed in directories}, store)
+    for provider in identity_providers:
+        yield from check_client(store, provider)
+    yield from _check_orphans_of_sso({provider.name for provider in identity_providers}, store)
 
 
 def _check_orphans(known: set[str], store: Store) -> Iterator[Check]:
     """Users whose provider is gone: nothing keeps a table of the TOML file while they belong to it."""
     users = Counter(user.provider for user in store.users.list(method=Method.LDAP) if user.provider not in known)
+    yield from _orphans(users, "nobody checks their passwords")
+
+
+def _check_orphans_of_sso(known: set[str], store: Store) -> Iterator[Check]:
+    """The same of users whom a SCIM client has brought; those whom an admin made need no provider to be ended."""
+    every = (user for method in (Method.SAML, Method.OIDC) for user in store.users.list(method=method))
+    users = Counter(user.provider for user in every if user.provider not in known and user.managed_by is Owner.SCIM)
+    yield from _orphans(users, "nobody ends the access of those who leave")
+
+
+def _orphans(users: Counter[str | None], so: str) -> Iterator[Check]:
     for name, count in sorted((name, count) for name, count in users.items() if name):
         whose = "1 user belongs" if count == 1 else f"{count} users belong"
         advice = f"set it up again, or look at them: quaymaster user list --provider {name}"
-        yield fail(
-            f"provider {name}", f"{whose} to it, and it is not configured: nobody checks their passwords", advice
-        )
+        yield fail(f"provider {name}", f"{whose} to it, and it is not configured: {so}", advice)
 
 
 def _is_there(file: Path) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from uuid import uuid4
 
 from sqlalchemy import Connection, select
@@ -11,6 +13,16 @@ from storage.database.errors import NotFoundInStore
 from storage.database.records import Group, User
 from storage.database.rows import group_of, user_of
 from storage.database.tables import groups, memberships, users
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """One more thing that a change did, with an audit event of its own."""
+
+    kind: str
+    subject: str
+    subject_id: str
+    detail: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,17 @@ class Effect:
     users: tuple[str, ...] = ()
     changed: bool = True
     detail: dict[str, object] = field(default_factory=dict)
+    also: tuple[Also, ...] = ()
+
+
+CHUNK = 500  # databases limit the parameters of one statement
+
+
+def chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    """Give the values in lists that one statement can take as parameters."""
+    left = iter(values)
+    while chunk := list(islice(left, CHUNK)):
+        yield chunk
 
 
 def new_id() -> str:

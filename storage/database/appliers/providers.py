@@ -9,9 +9,19 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from storage.database.appliers import checks
 from storage.database.appliers.effect import Effect
+from storage.database.appliers.roles import give_roles, members_by_client
 from storage.database.change_types import DeleteProvider, MapRole, ProviderChange, PutProvider, UnmapRole
 from storage.database.errors import Conflict, InvalidChange, NotFoundInStore
 from storage.database.records import Role
+from storage.database.scim_tables import (
+    migration_pilots,
+    migrations,
+    scim_conflicts,
+    scim_groups,
+    scim_holds,
+    scim_tokens,
+    tombstones,
+)
 from storage.database.tables import (
     group_identities,
     identities,
@@ -68,17 +78,24 @@ def _delete(tx: Connection, change: DeleteProvider, now: float) -> Effect:
     if tx.execute(running).first():
         raise Conflict(f"The sync of {change.name!r} is running; wait for its end.")
     refuse_dependants(tx, change.name)
+    tx.execute(delete(identities).where(identities.c.provider == change.name))
     tx.execute(delete(group_identities).where(group_identities.c.provider == change.name))
     tx.execute(delete(role_mappings).where(role_mappings.c.provider == change.name))
     tx.execute(delete(sync_states).where(sync_states.c.provider == change.name))
     tx.execute(delete(sync_conflicts).where(sync_conflicts.c.provider == change.name))
+    for table in (scim_tokens, scim_conflicts, scim_holds, scim_groups, tombstones, migration_pilots):
+        tx.execute(delete(table).where(table.c.provider == change.name))
     tx.execute(delete(providers).where(providers.c.name == change.name))
     return Effect("provider.deleted", f"provider:{change.name}", change.name)
 
 
 def refuse_dependants(tx: Connection, provider: str) -> None:
-    """Raise Conflict with the names of those who belong to the provider, if there are any."""
-    linked = select(identities.c.user_id).where(identities.c.provider == provider)
+    """Raise Conflict with the names of those who belong to the provider, if there are any.
+
+    Whoever moved on from it keeps a link there for the sync alone, and needs it no more.
+    """
+    moved = select(migrations.c.user_id).where(migrations.c.from_provider == provider, migrations.c.undone_at.is_(None))
+    linked = select(identities.c.user_id).where(identities.c.provider == provider, identities.c.user_id.not_in(moved))
     depends = or_(users.c.provider == provider, users.c.id.in_(linked))
     count = tx.execute(select(func.count()).select_from(users).where(depends)).scalar_one()
     if not count:
@@ -105,14 +122,25 @@ def _map(tx: Connection, change: MapRole, actor: str, now: float) -> Effect:
     tx.execute(delete(role_mappings).where(_same(change)))
     tx.execute(insert(role_mappings), key | row)
     detail: dict[str, object] = {"external_id": change.external_id, "role": change.role, "group": change.group_name}
-    return Effect("provider.role_mapped", f"provider:{change.provider}", change.provider, detail=detail)
+    affected = _follow_roles(tx, change, detail)
+    return Effect("provider.role_mapped", f"provider:{change.provider}", change.provider, affected, detail=detail)
 
 
 def _unmap(tx: Connection, change: UnmapRole) -> Effect:
     removed = tx.execute(delete(role_mappings).where(_same(change))).rowcount
     detail: dict[str, object] = {"external_id": change.external_id}
     subject = f"provider:{change.provider}"
-    return Effect("provider.role_unmapped", subject, change.provider, changed=bool(removed), detail=detail)
+    affected = _follow_roles(tx, change, detail)
+    return Effect("provider.role_unmapped", subject, change.provider, affected, bool(removed), detail)
+
+
+def _follow_roles(tx: Connection, change: MapRole | UnmapRole, detail: dict[str, object]) -> tuple[str, ...]:
+    """Give those whom a SCIM client holds in the group their role at once: no run of a sync will."""
+    members = members_by_client(tx, change.provider, change.external_id)
+    changed = give_roles(tx, change.provider, members)
+    if changed:
+        detail["roles_changed"] = sorted(changed)
+    return tuple(sorted(changed))
 
 
 def _same(change: MapRole | UnmapRole) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, delete, insert, literal, select, union_all
 
 from storage.database.appliers.aliases import ALIAS, NAME, RESERVED, holders
-from storage.database.errors import Conflict
+from storage.database.errors import Conflict, Taken
 from storage.database.names import MAX_HOME_BYTES, checked_home
 from storage.database.tables import reserved_names, users
 
@@ -23,10 +23,10 @@ _HOME_HOLDERS = union_all(
 
 
 def take_name(tx: Connection, name: str, user_id: str) -> None:
-    """Return if this user may have the canonical name; Conflict if it is, or was, another's."""
+    """Return if this user may have the canonical name; Taken if it is, or was, another's."""
     for what, _, holder in holders(tx, {name}):
         if holder != user_id:
-            raise Conflict(_TAKEN[what].format(name=name))
+            raise Taken(_TAKEN[what].format(name=name), holder)
 
 
 def take_home(tx: Connection, home: str, user_id: str) -> str:

@@ -28,6 +28,7 @@ from storage.database.change_types import (
 from storage.database.errors import Conflict, InvalidChange
 from storage.database.names import canonical_name
 from storage.database.records import Owner, Status, User
+from storage.database.scim_tables import scim_emails, scim_holds, scim_users, tombstones
 from storage.database.tables import dav_locks, dav_properties, identities, memberships, passwords, users
 
 
@@ -155,10 +156,18 @@ def _set_method(tx: Connection, change: SetMethod) -> Effect:
     tx.execute(update(users).where(users.c.id == old.id).values(**values))
     if moves:  # nobody else would ever end what the directory began
         _keep_memberships(tx, old)
+        forget_scim(tx, old.id)
     if new.method not in checks.LOCAL_METHODS:  # a hash that must never be compared must not be kept
         tx.execute(delete(passwords).where(passwords.c.user_id == old.id))
     detail: dict[str, object] = {"old_method": old.method, "method": new.method, "provider": new.provider}
     return Effect("user.method_set", old.name, old.id, (old.id,), detail=detail)
+
+
+def forget_scim(tx: Connection, user_id: str) -> None:
+    """Let no SCIM client see the user any more, who is somebody else's from now on."""
+    tx.execute(delete(scim_users).where(scim_users.c.user_id == user_id))
+    tx.execute(delete(scim_emails).where(scim_emails.c.user_id == user_id))
+    tx.execute(delete(scim_holds).where(scim_holds.c.user_id == user_id))
 
 
 def _keep_memberships(tx: Connection, user: User) -> None:
@@ -189,11 +198,23 @@ def _delete(tx: Connection, change: DeleteUser, now: float) -> Effect:
     keep_last_admin(tx, user, None)
     reserve(tx, "name", user.name, user.id, now)
     reserve(tx, "home", user.home, user.id, now)
+    _bury(tx, user, now)
     home = f"home:{user.id}"
     tx.execute(delete(dav_locks).where(or_(dav_locks.c.user_id == user.id, dav_locks.c.tree == home)))
     tx.execute(delete(dav_properties).where(dav_properties.c.tree == home))
     tx.execute(delete(users).where(users.c.id == user.id))
     return Effect("user.deleted", user.name, user.id, (user.id,), detail={"home": user.home})
+
+
+def _bury(tx: Connection, user: User, now: float) -> None:
+    """Remember who left, so that nobody comes back by signing in at the identity provider alone."""
+    if not user.method.is_sso:
+        return
+    for row in tx.execute(select(identities).where(identities.c.user_id == user.id)).all():
+        same = (tombstones.c.provider == row.provider, tombstones.c.external_id == row.external_id)
+        tx.execute(delete(tombstones).where(*same))
+        grave = {"provider": row.provider, "external_id": row.external_id, "user_id": user.id, "name": user.name}
+        tx.execute(insert(tombstones), grave | {"at": now})
 
 
 def _link(tx: Connection, change: LinkIdentity, now: float) -> Effect:

@@ -269,7 +269,7 @@ def test_providers_have_no_variables(variable: str) -> None:
     (problem,) = refused(None, {variable: "hunter2"})
 
     assert problem.source == f"environment variable {variable}"
-    assert problem.message.startswith("unknown variable. Providers are set in tables [ldap.NAME] of the TOML file, or")
+    assert problem.message.startswith("unknown variable. Providers are set in tables [ldap.NAME] and [sso.NAME] of the")
     assert "`quaymaster provider add`" in problem.message
 
 
@@ -292,7 +292,7 @@ def test_mistakes_of_several_providers_come_together(toml) -> None:
 
 def test_each_setting_of_a_provider_is_listed_once() -> None:
     """With a placeholder for the provider's name, and without a variable."""
-    named = [leaf for leaf in leaves() if leaf.named]
+    named = [leaf for leaf in leaves() if leaf.named and leaf.path[0] == "ldap"]
 
     assert [leaf.path for leaf in named] == [("ldap", "NAME", name) for name in LdapProvider.model_fields]
     assert {leaf.variable for leaf in named} == {None}
@@ -313,7 +313,8 @@ def test_the_settings_of_a_tree_have_their_real_names(toml) -> None:
 
     found = {leaf.key: leaf.shown(leaf.value(settings)) for leaf in leaves_of(settings)}
 
-    assert len(found) == len(leaves()) + len(LdapProvider.model_fields)
+    others = [leaf for leaf in leaves() if leaf.path[0] != "ldap" and not leaf.named]
+    assert len(found) == len(others) + 2 * len(LdapProvider.model_fields)
     assert found["ldap.lab.hosts"] == ["dc1.example.org", "dc2.example.org:636"]
     assert found["ldap.corp.bind_password"] == "***"
     assert "ldap.NAME.hosts" not in found
@@ -329,13 +330,13 @@ def test_the_placeholder_stands_only_for_the_name() -> None:
 
 def test_the_defaults_of_the_reference_are_those_of_a_provider(toml) -> None:
     """What is printed as a default may be written into the table and changes nothing."""
-    printed = render().partition("## `[ldap.NAME]`")[2].split("### `ldap.NAME.")[1:]
+    printed = render().partition("## `[ldap.NAME]`")[2].partition("## `[sso")[0].split("### `ldap.NAME.")[1:]
     given = [(part.partition("`")[0], part.partition("- Default: `")[2].partition("`")[0]) for part in printed]
     lines = [
         f"{name} = {default if default[0] in '[0123456789' else repr(default)}" for name, default in given if default
     ]
 
-    assert len(lines) == sum(leaf.named and leaf.default is not None for leaf in leaves())
+    assert len(lines) == sum(leaf.named and leaf.path[0] == "ldap" and leaf.default is not None for leaf in leaves())
     assert load_settings(toml("\n".join([CORP, *lines])), {}) == load_settings(toml(CORP), {})
 
 

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from config.fields import leaves
-from config.ldap import Departure, HomeLayout, LdapProvider, ProviderInvalid, Security, provider_from
+from config.ldap import Departure, LdapProvider, Security
+from config.providers import HomeLayout, ProviderInvalid, made_from
 from config.settings import Settings
 
 WHOLE: dict[str, object] = {
@@ -206,9 +207,9 @@ def test_the_password_is_never_shown() -> None:
 def test_settings_from_elsewhere_are_refused_in_sentences() -> None:
     """All mistakes at once, each with its key where there is one, and without the password."""
     with pytest.raises(ProviderInvalid) as single:
-        provider_from({**WHOLE, "timeout_s": 0, "bind_password": ["hunter2"], "bind_pasword": "hunter2"})
+        made_from(LdapProvider, {**WHOLE, "timeout_s": 0, "bind_password": ["hunter2"], "bind_pasword": "hunter2"})
     with pytest.raises(ProviderInvalid) as rule:
-        provider_from({**WHOLE, "hosts": ["dc1", "dc1"]})
+        made_from(LdapProvider, {**WHOLE, "hosts": ["dc1", "dc1"]})
 
     assert [problem.partition(":")[0] for problem in single.value.problems] == [
         "bind_password",
@@ -217,7 +218,7 @@ def test_settings_from_elsewhere_are_refused_in_sentences() -> None:
     ]
     assert "hunter2" not in f"{single.value} {single.value!r}"
     assert rule.value.problems == ("hosts names the same server twice",)
-    assert provider_from(WHOLE) == provider()
+    assert made_from(LdapProvider, WHOLE) == provider()
 
 
 def test_settings_reach_a_worker_whole() -> None:

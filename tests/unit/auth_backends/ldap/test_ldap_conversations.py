@@ -307,7 +307,7 @@ def test_a_server_that_does_not_read() -> None:
     server = Server()
     server.client.deadline = Deadline.after(0.1)
     with pytest.raises(AnswerMissing, match="in time"):
-        server.client.search(BASE, f"(uid={'x' * 3_000_000})", ())
+        server.client.search(BASE, f"(uid={'x' * 500_000})", ())
 
 
 def test_no_time_is_left() -> None:

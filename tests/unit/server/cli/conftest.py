@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,13 +15,22 @@ from storage.database.store import Store, open_store
 from tests.support.cli import Cli
 
 Kept = Callable[..., None]
+KeptSso = Callable[..., None]
 Opened = Callable[[], AbstractContextManager[Store]]
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
+def fresh_cli(quick_path: Path) -> Cli:
     """A command line over a data folder that does not exist yet."""
-    return Cli(tmp_path / "data")
+    return Cli(quick_path / "data")
+
+
+@pytest.fixture
+def cli(fresh_cli: Cli, migrated_sqlite_file: Path) -> Cli:
+    """A command line over a data folder with an empty database, which is copied: to make one takes far longer."""
+    fresh_cli.data.mkdir(mode=0o700)
+    shutil.copy(migrated_sqlite_file, fresh_cli.data / "quaymaster.db")
+    return fresh_cli
 
 
 @pytest.fixture
@@ -51,6 +61,16 @@ def keep(cli: Cli, nowhere: str) -> Kept:
             stdin="of-the-service\n",
         )
         assert said.code == 0, said.err
+
+    return add
+
+
+@pytest.fixture
+def keep_sso(cli: Cli) -> KeptSso:
+    """Keep an identity provider in the database."""
+
+    def add(name: str = "entra", *options: str, method: str = "saml") -> None:
+        cli.ok("provider", "add", "sso", name, f"--method={method}", *options)
 
     return add
 

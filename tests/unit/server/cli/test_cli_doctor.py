@@ -38,8 +38,8 @@ def ports() -> dict[str, str]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, ports: dict[str, str]) -> Settings:
-    return load_settings(None, {"QUAYMASTER_DATA": str(tmp_path / "data"), **ports})
+def settings(fresh_cli: Cli, ports: dict[str, str]) -> Settings:
+    return load_settings(None, {"QUAYMASTER_DATA": str(fresh_cli.data), **ports})
 
 
 @pytest.fixture
@@ -70,12 +70,12 @@ def test_every_warning_and_failure_says_what_to_do(settings: Settings) -> None:
     assert [check for check in run_checks(settings) if check.outcome is not Outcome.OK and not check.advice] == []
 
 
-def test_json_and_exit_code(cli: Cli, ports: dict[str, str]) -> None:
+def test_json_and_exit_code(fresh_cli: Cli, ports: dict[str, str]) -> None:
     """``ok`` and the exit code agree; each check has name, outcome, detail and advice."""
-    good = cli.run("doctor", "--json", env=ports)
-    cli.data.mkdir(mode=0o755)
-    bad = cli.run("doctor", "--json", env=ports)
-    words = cli.run("doctor", env=ports)
+    good = fresh_cli.run("doctor", "--json", env=ports)
+    fresh_cli.data.mkdir(mode=0o755)
+    bad = fresh_cli.run("doctor", "--json", env=ports)
+    words = fresh_cli.run("doctor", env=ports)
 
     assert (good.code, good.data["ok"]) == (0, True)
     assert (bad.code, bad.data["ok"]) == (1, False)
@@ -113,14 +113,14 @@ def test_a_broken_database_fails(settings: Settings) -> None:
     assert "hunter2" not in f"{run_checks(silent)}"
 
 
-def test_users_are_counted(cli: Cli, settings: Settings) -> None:
+def test_users_are_counted(fresh_cli: Cli, settings: Settings) -> None:
     """No users, no admin, no break-glass admin, all good: four findings."""
     assert found(settings, "users").detail == "none yet"
-    cli.ok("user", "add", "anna", "--method=none")
+    fresh_cli.ok("user", "add", "anna", "--method=none")
     assert "none of them an admin" in found(settings, "users").detail
-    cli.ok("user", "add", "root", "--method=none", "--admin")
+    fresh_cli.ok("user", "add", "root", "--method=none", "--admin")
     assert "no break-glass admin" in found(settings, "users").detail
-    cli.ok("user", "add", "glass", "--method=local", "--break-glass")
+    fresh_cli.ok("user", "add", "glass", "--method=local", "--break-glass")
 
     assert found(settings, "users").outcome is Outcome.OK
 

@@ -37,13 +37,13 @@ def past_run(opened: Opened, outcome: sync_log.Outcome, *, age_s: float = 0.0) -
         store.syncs.finish(number, outcome, {}, "what happened", began)
 
 
-def test_a_site_without_directories_has_nothing_to_check(cli: Cli) -> None:
+def test_a_site_without_directories_has_nothing_to_check(fresh_cli: Cli) -> None:
     """Neither before the first start nor afterwards, and looking makes nothing."""
-    before = checks(cli)
-    made = cli.data.exists()
-    cli.ok("user", "list")
+    before = checks(fresh_cli)
+    made = fresh_cli.data.exists()
+    fresh_cli.ok("user", "list")
 
-    assert (before, made, checks(cli)) == ({}, False, {})
+    assert (before, made, checks(fresh_cli)) == ({}, False, {})
 
 
 def test_a_kept_provider_is_good(cli: Cli, keep: Kept) -> None:
@@ -128,12 +128,12 @@ def test_a_sync_that_goes_on_is_good(cli: Cli, keep: Kept, opened: Opened) -> No
     assert checks(cli)["provider corp"].outcome is Outcome.OK
 
 
-def test_a_database_that_cannot_be_read_leaves_the_file(cli: Cli, tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_read_leaves_the_file(fresh_cli: Cli, tmp_path: Path) -> None:
     """The broken database has a line of its own; the file's providers are still looked at."""
-    cli.data.mkdir(mode=0o700)
-    (cli.data / "quaymaster.db").write_bytes(b"not a database" * 100)
+    fresh_cli.data.mkdir(mode=0o700)
+    (fresh_cli.data / "quaymaster.db").write_bytes(b"not a database" * 100)
     (tmp_path / "ca.pem").touch()
 
-    found = checks(cli, toml(tmp_path, str(tmp_path / "ca.pem")))
+    found = checks(fresh_cli, toml(tmp_path, str(tmp_path / "ca.pem")))
 
     assert {name: check.outcome for name, check in found.items()} == {"provider corp": Outcome.OK}

@@ -13,7 +13,7 @@ from auth_backends.ldap.check import Outcome, Stage
 from config.ldap import LdapProvider
 from config.settings import Settings
 from server.cli import directories
-from server.cli.provider_options import SECRET, SETTINGS
+from server.cli.provider_settings import LDAP_KIND, SECRET
 from server.providers import ProviderBook
 from storage.database.sync_log import SyncState
 from tests.support.cli import Cli
@@ -51,7 +51,7 @@ def toml(tmp_path: Path) -> str:
 
 def test_every_setting_has_an_option() -> None:
     """All but the password, which never stands on a command line."""
-    assert {*(setting.field for setting in SETTINGS), SECRET} == set(LdapProvider.model_fields)
+    assert {*(setting.field for setting in LDAP_KIND.settings), SECRET} == set(LdapProvider.model_fields)
 
 
 def test_every_option_reaches_the_provider(cli: Cli, keep: Kept, nowhere: str) -> None:
@@ -90,7 +90,7 @@ def test_every_option_reaches_the_provider(cli: Cli, keep: Kept, nowhere: str) -
 
     shown = cli.ok("provider", "show", "corp")
 
-    assert {setting.field: shown[setting.field] for setting in SETTINGS} == {
+    assert {setting.field: shown[setting.field] for setting in LDAP_KIND.settings} == {
         "hosts": [nowhere],
         "security": "starttls",
         "ca_file": "/etc/ca.pem",

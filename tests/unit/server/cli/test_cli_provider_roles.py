@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from config.ldap import LdapProvider, provider_from
+from config.ldap import LdapProvider
+from config.providers import made_from
 from server.cli import directories
 from server.cli.output import Failure
 from tests.support.cli import Cli
@@ -107,14 +108,15 @@ def test_an_unreachable_directory_is_told(cli: Cli, keep: Kept) -> None:
 )
 def test_ids_are_kept_in_one_form(vendor: str, typed: str, kept: str | None) -> None:
     """As the directory's own answers are read; what can be no id there is refused."""
-    provider = provider_from(
+    provider = made_from(
+        LdapProvider,
         {
             "hosts": ["dc1"],
             "vendor": vendor,
             "base_dn": "dc=lab,dc=test",
             "bind_user": "cn=svc,dc=lab,dc=test",
             "bind_password": "x",
-        }
+        },
     )
 
     if kept is None:

@@ -46,13 +46,14 @@ def test_folders(site: Cli, tmp_path: Path) -> None:
     assert "no folder" in site.run("folder", "delete", "plans").err
 
 
-def test_a_folder_never_shows_keys_or_the_database(site: Cli, tmp_path: Path) -> None:
+def test_a_folder_never_shows_keys_or_the_database(site: Cli) -> None:
     """Neither the data folder, nor what holds it, nor its inside, nor a link to it; nor what is no directory."""
+    holder = site.data.parent
     (site.data / "keys").mkdir()
-    (tmp_path / "link").symlink_to(site.data)
-    (tmp_path / "file").touch()
+    (holder / "link").symlink_to(site.data)
+    (holder / "file").touch()
 
-    for root in (site.data, tmp_path, site.data / "keys", tmp_path / "link", tmp_path / "file", tmp_path / "absent"):
+    for root in (site.data, holder, site.data / "keys", holder / "link", holder / "file", holder / "absent"):
         said = site.run("folder", "add", "f", "--root", str(root))
         assert (said.code, root) == (1, root)
     assert [row["name"] for row in site.ok("folder", "list")] == ["plans"]

@@ -22,13 +22,13 @@ def stored_hash(cli: Cli, user_id: str) -> str | None:
         store.close()
 
 
-def test_the_first_command_makes_the_database(cli: Cli) -> None:
+def test_the_first_command_makes_the_database(fresh_cli: Cli) -> None:
     """Users can be added before the first start; the data folder is closed to others."""
-    user = cli.ok("user", "add", "Ánna", "--method", "local")
+    user = fresh_cli.ok("user", "add", "Ánna", "--method", "local")
 
     assert user["name"] == "ánna"
-    assert stat.S_IMODE(cli.data.stat().st_mode) == 0o700
-    assert [row["name"] for row in cli.ok("user", "list")] == ["ánna"]
+    assert stat.S_IMODE(fresh_cli.data.stat().st_mode) == 0o700
+    assert [row["name"] for row in fresh_cli.ok("user", "list")] == ["ánna"]
 
 
 def test_a_password_comes_from_standard_input(cli: Cli) -> None:

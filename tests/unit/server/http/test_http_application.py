@@ -19,14 +19,14 @@ async def nothing() -> Message:
 
 
 async def below_dav(scope: Scope, receive: Receive, send: Send) -> None:
-    """Stand in for WebDAV."""
+    """Stand in for WebDAV and SCIM."""
     raise AssertionError
 
 
 @pytest.fixture
 def application(sqlite_store: Store) -> Iterator[HttpApplication]:
     bridge = Bridge(1, 1)
-    yield HttpApplication(sqlite_store, bridge, below_dav)
+    yield HttpApplication(sqlite_store, bridge, below_dav, below_dav)
     bridge.shutdown()
 
 

@@ -201,7 +201,7 @@ def test_an_error_on_the_way_leaves_nothing(store: Store, monkeypatch: pytest.Mo
         raise RuntimeError("the audit trail is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(changes, "insert_event", broken)
+        patched.setattr(changes, "insert_events", broken)
         for change in (SetStatus(ann.id, Status.DISABLED), CreateUser("bob", Method.LOCAL), DeleteUser(ann.id)):
             with pytest.raises(RuntimeError):
                 store.apply(change, actor=ACTOR)

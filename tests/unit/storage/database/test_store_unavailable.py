@@ -119,6 +119,7 @@ def own_server() -> Iterator[PostgresServer]:
     server.remove()
 
 
+@pytest.mark.postgres
 def test_a_stopped_postgresql_answers_nothing_and_comes_back(own_server: PostgresServer) -> None:
     """While the server is down every verb raises StoreUnavailable at once; after its return all is well again."""
     url = own_server.new_database("mine")

@@ -261,7 +261,8 @@ def test_several_processes_never_commit_more_than_the_limit(tmp_path: Path) -> N
     """Four processes fill one root at the same time: committed bytes reach the quota and stay within it."""
     root, ledgers = tmp_path / "root", tmp_path / "ledgers"
     root.mkdir()
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     processes = [context.Process(target=_fill, args=(str(root), str(ledgers), number)) for number in range(4)]
     for process in processes:
         process.start()

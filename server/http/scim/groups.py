@@ -1,0 +1,121 @@
+"""The verbs of ``/Groups``: members are changed by deltas and read only for a client that wants to see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.http.scim.attributes import Kind
+from server.http.scim.errors import ScimError
+from server.http.scim.group_changes import GroupDelta, group_created, group_patched, group_replaced
+from server.http.scim.projection import Projection, projection
+from server.http.scim.rendering import MemberRef, Meta, group_resource
+from server.http.scim.requests import ScimAnswer, ScimRequest
+from server.http.scim.shrinking import tell_shrinking
+from server.http.scim.site import ProviderSite, checked_version
+from storage.database.changes import Applied
+from storage.database.scim import ScimGroup
+from storage.database.scim_changes import AddMembers, ReplaceMembers, ScimCreateGroup, ScimDeleteGroup, ScimUpdateGroup
+from storage.database.store import Stale
+
+
+class GroupVerbs:
+    """Create, read, replace, patch and delete one group; blocking."""
+
+    def __init__(self, site: ProviderSite) -> None:
+        self._site = site
+
+    def create(self, request: ScimRequest) -> ScimAnswer:
+        """Make a group; 201."""
+        delta, site = group_created(request.json()), self._site
+        members = tuple(
+            member for step in delta.steps if isinstance(step, AddMembers | ReplaceMembers) for member in step.ids
+        )
+        change = ScimCreateGroup(site.name, delta.display_name or "", delta.external_id or "", members)
+        applied = site.apply(change)
+        row, wanted = self._found(applied.subject_id), self._projection(request)
+        resource = self.rendered(row, wanted)
+        headers = {"ETag": meta_of(row).etag, "Location": resource["meta"]["location"]}
+        return ScimAnswer(201, wanted.apply(resource), headers, row.display_name, _changed(applied, delta))
+
+    def read(self, request: ScimRequest, group_id: str) -> ScimAnswer:
+        """Give a group; 200, or 304 if the client has this version."""
+        wanted, row, known = self._projection(request), self._found(group_id), request.known_versions()
+        headers = {"ETag": meta_of(row).etag}
+        if known is not None and str(row.version) in known:
+            return ScimAnswer(304, None, headers)
+        return ScimAnswer(200, wanted.apply(self.rendered(row, wanted)), headers)
+
+    def replace(self, request: ScimRequest, group_id: str) -> ScimAnswer:
+        """Put a whole group in place of the present one; members that are not said stay. 200."""
+        delta = group_replaced(request.json())
+        row, applied = self._update(request, group_id, delta)
+        wanted = self._projection(request)
+        headers = {"ETag": meta_of(row).etag}
+        resource = wanted.apply(self.rendered(row, wanted))
+        return ScimAnswer(200, resource, headers, row.display_name, _changed(applied, delta))
+
+    def patch(self, request: ScimRequest, group_id: str) -> ScimAnswer:
+        """Change some of a group; 204 without a list of members, as Entra wants it.
+
+        With ``attributes`` the client asks for the group, and gets it with 200 (RFC 7644 section 3.5.2).
+        """
+        delta = group_patched(request.json())
+        row, applied = self._update(request, group_id, delta)
+        headers, changed = {"ETag": meta_of(row).etag}, _changed(applied, delta)
+        if "attributes" not in request.parameters():
+            return ScimAnswer(204, None, headers, row.display_name, changed)
+        wanted = self._projection(request)
+        return ScimAnswer(200, wanted.apply(self.rendered(row, wanted)), headers, row.display_name, changed)
+
+    def delete(self, request: ScimRequest, group_id: str) -> ScimAnswer:
+        """End a group and the memberships in it; 204."""
+        row, expected = self._found(group_id), request.expected_versions()
+        checked_version(expected, row.version)
+        version = None if expected is None else row.version
+        try:
+            applied = self._site.apply(ScimDeleteGroup(self._site.name, group_id, version))
+        except Stale as error:
+            raise ScimError(412, error.message) from None
+        return ScimAnswer(204, None, subject=row.display_name, changed=applied.detail)
+
+    def rendered(self, row: ScimGroup, wanted: Projection | None = None) -> dict[str, Any]:
+        """Give a group as the client sees it; its members are read only if they are wanted."""
+        members: list[MemberRef] | None = None
+        if wanted is None or wanted.wants("members"):
+            members = [MemberRef(member) for member, _name in self._site.store.scim_groups.members(row.group_id)]
+        document = {"displayName": row.display_name, **({"externalId": row.external_id} if row.external_id else {})}
+        return group_resource(row.group_id, document, members, meta_of(row), self._site.base)
+
+    def _update(self, request: ScimRequest, group_id: str, delta: GroupDelta) -> tuple[ScimGroup, Applied]:
+        site, row, expected = self._site, self._found(group_id), request.expected_versions()
+        checked_version(expected, row.version)
+        version = None if expected is None else row.version
+        change = ScimUpdateGroup(site.name, group_id, delta.display_name, delta.external_id, delta.steps, version)
+        try:
+            applied = site.apply(change)
+        except Stale as error:
+            raise ScimError(412, error.message) from None
+        tell_shrinking(site, row, applied)
+        return self._found(group_id), applied
+
+    def _found(self, group_id: str) -> ScimGroup:
+        row = self._site.store.scim_groups.by_id(self._site.name, group_id)
+        if row is None:
+            raise ScimError(404, "There is no such group.")
+        return row
+
+    def _projection(self, request: ScimRequest) -> Projection:
+        parameters = request.parameters()
+        return projection(parameters.get("attributes"), parameters.get("excludedattributes"), Kind.GROUP)
+
+
+def meta_of(row: ScimGroup) -> Meta:
+    """Give a group's times and version."""
+    return Meta(row.created_at, row.modified_at, row.version)
+
+
+def _changed(applied: Applied, delta: GroupDelta) -> dict[str, object]:
+    return {
+        **(applied.detail if applied.changed else {}),
+        **({"ignored": list(delta.ignored)} if delta.ignored else {}),
+    }

@@ -1,0 +1,1 @@
+"""What identity providers send, as JSON: one sequence of requests for each kind of client."""

@@ -1,0 +1,309 @@
+"""``quaymaster provider`` and identity providers: settings, lists, and one name for one provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.settings import Settings
+from config.sso import SsoProvider
+from server.cli.provider_settings import LDAP_KIND, SSO_KIND
+from server.providers import ProviderBook
+from tests.support.cli import Cli
+from tests.support.scim_rows import join, leave, say
+from tests.unit.server.cli.conftest import Kept, KeptSso, Opened
+
+TOML = '[sso.entra]\nmethod = "oidc"\nmax_disabled_count = 3\n'
+DIRECTORY = ("--host=dc1", "--vendor=openldap", "--base-dn=dc=x", "--bind-user=cn=s,dc=x", "--no-test")
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> str:
+    """A file with one identity provider, ``entra``."""
+    file = tmp_path / "quaymaster.toml"
+    file.write_text(TOML)
+    return f"--config={file}"
+
+
+def in_use(cli: Cli, opened: Opened, name: str = "entra") -> SsoProvider:
+    """The provider as the server would use it."""
+    with opened() as store:
+        provider = ProviderBook(store, Settings(data=cli.data)).sso(name)
+    assert provider is not None
+    return provider
+
+
+# add and set --------------------------------------------------------------------------------------
+
+
+def test_every_setting_of_an_identity_provider_has_an_option() -> None:
+    """Nothing of the model is left to the TOML file alone."""
+    assert {setting.field for setting in SSO_KIND.settings} == set(SsoProvider.model_fields)
+
+
+def test_every_option_reaches_the_identity_provider(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """What is given to ``add`` is what ``show`` prints, and what the server uses."""
+    keep_sso(
+        "entra",
+        "--default-group=everybody",
+        "--protocols=sftp,webdav",
+        "--home-layout=id",
+        "--max-disabled-percent=5",
+        "--max-disabled-count=7",
+        "--max-requests-per-s=900",
+        method="oidc",
+    )
+
+    shown = cli.ok("provider", "show", "entra")
+
+    assert {setting.field: shown[setting.field] for setting in SSO_KIND.settings} == {
+        "method": "oidc",
+        "default_group": "everybody",
+        "protocols": ["sftp", "webdav"],
+        "home_layout": "id",
+        "max_disabled_percent": 5,
+        "max_disabled_count": 7,
+        "max_requests_per_s": 900,
+    }
+    assert (shown["kind"], shown["origin"], shown["users"], shown["roles"]) == ("sso", "database", 0, [])
+    assert (shown["live_tokens"], shown["last_request_at"], shown["held_ends"], shown["conflicts"]) == (0, None, 0, 0)
+    assert in_use(cli, opened).max_requests_per_s == 900
+
+
+def test_what_comes_next_is_told(cli: Cli) -> None:
+    """A provider without a token lets no client in."""
+    said = cli.run("provider", "add", "sso", "entra", "--method=saml")
+
+    assert said.code == 0
+    assert "quaymaster scim token issue entra" in said.err
+    assert "quaymaster scim show entra" in said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "--method must be given"),
+        (["--method=kerberos"], "--method: "),
+        (["--method=saml", "--protocols=gopher"], "--protocols: 'gopher' is none of them"),
+        (["--method=saml", "--max-disabled-percent=0"], "--max-disabled-percent: "),
+        (["--method=saml", "--max-requests-per-s=10"], "--max-requests-per-s: "),
+    ],
+)
+def test_a_bad_setting_makes_no_identity_provider(cli: Cli, options: list[str], words: str) -> None:
+    """It is told by the name of its option, and nothing is kept."""
+    said = cli.run("provider", "add", "sso", "entra", *options)
+
+    assert said.code == 1
+    assert words in said.err
+    assert cli.ok("provider", "list") == []
+
+
+def test_a_name_is_one_providers_of_either_kind(cli: Cli, keep: Kept, keep_sso: KeptSso, toml: str) -> None:
+    """In the database and in the file, whichever kind comes second."""
+    keep("corp")
+    keep_sso("okta")
+
+    attempts = [
+        cli.run("provider", "add", "sso", "corp", "--method=saml"),
+        cli.run("provider", "add", "ldap", "okta", *DIRECTORY, "--bind-password-stdin", stdin="x\n"),
+        cli.run("provider", "add", "ldap", "entra", *DIRECTORY, "--bind-password-stdin", toml, stdin="x\n"),
+        cli.run("provider", "add", "sso", "entra", "--method=saml", toml),
+        cli.run("provider", "add", "sso", "My Entra", "--method=saml"),
+    ]
+
+    assert [said.code for said in attempts] == [1] * 5
+    assert ["There is a provider" in said.err for said in attempts] == [True] * 4 + [False]
+    assert [row["name"] for row in cli.ok("provider", "list")] == ["corp", "okta"]
+
+
+def test_set_changes_what_is_named_of_an_identity_provider(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """The rest stays, and the empty text puts a setting back to its default; nothing is tested."""
+    keep_sso("entra", "--max-disabled-count=7", "--default-group=everybody")
+
+    cli.ok("provider", "set", "entra", "--max-disabled-percent=30", "--default-group=")
+
+    found = in_use(cli, opened)
+    assert (found.max_disabled_count, found.max_disabled_percent, found.default_group) == (7, 30, None)
+
+
+@pytest.mark.parametrize(
+    "words", [["--host=dc1"], ["--vendor=openldap"], ["--bind-password-stdin"], ["--default-group=a", "--no-test"]]
+)
+def test_options_of_a_directory_do_not_go_with_an_identity_provider(
+    cli: Cli, keep_sso: KeptSso, words: list[str]
+) -> None:
+    """They are refused by name, with those that do, and nothing is changed."""
+    keep_sso()
+
+    said = cli.run("provider", "set", "entra", *words, stdin="x\n")
+
+    assert said.code == 1
+    assert f"{words[-1].partition('=')[0]} does not go with 'entra'" in said.err
+    assert "--max-requests-per-s" in said.err
+    assert cli.ok("provider", "show", "entra")["default_group"] is None
+
+
+def test_options_of_an_identity_provider_do_not_go_with_a_directory(cli: Cli, keep: Kept) -> None:
+    """The other way round, before any password is asked for."""
+    keep("corp")
+
+    said = cli.run("provider", "set", "corp", "--method=saml", "--max-requests-per-s=90", "--no-test")
+
+    assert said.code == 1
+    assert "--method, --max-requests-per-s do not go with 'corp'" in said.err
+
+
+def test_another_method_leaves_those_who_are_here(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """It is told, as a user's method says which proof is asked for."""
+    keep_sso()
+    with opened() as store:
+        join(store, "ann")
+
+    said = cli.run("provider", "set", "entra", "--method=oidc")
+
+    assert said.code == 0
+    assert "1 user of it keeps the method saml" in said.err
+    assert cli.ok("user", "show", "ann")["method"] == "saml"
+
+
+def test_an_identity_provider_of_the_file_is_changed_there(cli: Cli, keep_sso: KeptSso, toml: str) -> None:
+    """``set`` and ``remove`` say in which file and line; ``show`` says that the database has one, too."""
+    for words in (["set", "entra", "--method=saml"], ["remove", "entra"]):
+        said = cli.run("provider", *words, toml)
+
+        assert said.code == 1
+        assert "quaymaster.toml:2" in said.err
+    keep_sso()
+
+    shown = cli.ok("provider", "show", "entra", toml)
+
+    assert (shown["origin"], shown["method"]) == ("file", "oidc")
+    assert "the file's counts" in shown["problem"]
+
+
+def test_the_one_of_the_database_behind_the_file_can_be_removed(cli: Cli, keep_sso: KeptSso, toml: str) -> None:
+    """Also while users belong to the name: they have the file's."""
+    keep_sso()
+    cli.ok("user", "add", "ann", "--method=oidc", "--provider=entra")
+
+    assert cli.ok("provider", "remove", "entra", "--yes", toml) == {"removed": "entra"}
+    assert cli.ok("provider", "list", toml)[0]["origin"] == "file"
+
+
+# list, show and remove ----------------------------------------------------------------------------
+
+
+def test_both_kinds_are_listed(cli: Cli, keep: Kept, keep_sso: KeptSso, opened: Opened) -> None:
+    """Every row has every field; what a kind does not have is empty."""
+    keep("corp")
+    keep_sso()
+    cli.ok("scim", "token", "issue", "entra")
+    with opened() as store:
+        join(store, "ann")
+
+    corp, entra = cli.ok("provider", "list")
+
+    assert set(corp) == set(entra)
+    assert (corp["kind"], corp["method"], corp["users"], corp["live_tokens"]) == ("ldap", "ldap", 0, None)
+    assert (entra["kind"], entra["method"], entra["users"], entra["live_tokens"]) == ("sso", "saml", 1, 1)
+    assert (entra["vendor"], entra["hosts"], entra["base_dn"], entra["last_run"]) == (None, [], None, None)
+    assert "live tokens" in cli.run("provider", "list").out
+
+
+def test_a_table_has_the_columns_of_its_kinds(cli: Cli, keep: Kept, keep_sso: KeptSso) -> None:
+    """A site without identity providers reads as before; one with these alone has no columns of directories."""
+    keep("corp")
+    directories = cli.run("provider", "list").out
+    cli.ok("provider", "remove", "corp", "--yes")
+    keep_sso()
+
+    identity_providers = cli.run("provider", "list").out
+
+    assert "base dn" in directories
+    assert "tokens" not in directories
+    assert "live tokens" in identity_providers
+    assert "base dn" not in identity_providers
+
+
+def test_a_provider_that_cannot_be_used_is_shown_with_its_problem(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """A setting of another release, for example; ``set`` mends it."""
+    keep_sso()
+    with opened() as store:
+        from storage.database.change_types import PutProvider  # a change that no command makes
+
+        store.apply(PutProvider("entra", "sso", {"method": "saml", "max_disabled_count": -1}, {}), actor="test")
+
+    (row,) = cli.ok("provider", "list")
+    refused = cli.run("scim", "token", "issue", "entra")
+    tested = cli.run("provider", "test", "entra", "--json")
+    cli.ok("provider", "set", "entra", "--max-disabled-count=5")
+
+    assert "max_disabled_count" in row["problem"]
+    assert refused.code == 1
+    assert "quaymaster provider set entra" in refused.err
+    assert (tested.code, [stage["name"] for stage in tested.data["stages"]]) == (1, ["settings"])
+    assert cli.ok("provider", "list")[0]["problem"] == ""
+
+
+def test_an_identity_provider_stays_while_users_belong_to_it(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """Also those whom its client has deleted; with the last one it goes, and its tokens with it."""
+    keep_sso()
+    cli.ok("scim", "token", "issue", "entra")
+    with opened() as store:
+        leave(store, join(store, "ann"))
+
+    refused = cli.run("provider", "remove", "entra", "--yes")
+    cli.ok("user", "delete", "ann", "--yes")
+    cli.ok("provider", "remove", "entra", "--yes")
+
+    assert refused.code == 1
+    assert "1 user depends on the provider 'entra': ann." in refused.err
+    assert cli.ok("scim", "token", "list") == []
+    assert cli.run("scim", "show", "entra").code == 1
+
+
+def test_each_kind_has_its_own_commands(cli: Cli, keep: Kept, keep_sso: KeptSso) -> None:
+    """A command of the other kind says what the provider is, and where to look."""
+    keep("corp")
+    keep_sso()
+
+    sync = cli.run("sync", "run", "entra")
+    token = cli.run("scim", "token", "issue", "corp")
+    unknown = cli.run("scim", "show", "x")
+
+    assert (sync.code, token.code, unknown.code) == (1, 1, 1)
+    assert "'entra' is an identity provider" in sync.err
+    assert "quaymaster scim show entra" in sync.err
+    assert "'corp' is a directory" in token.err
+    assert "There is no provider 'x'." in unknown.err
+    assert "corp (database), entra (database)" in unknown.err
+
+
+def test_the_options_of_set_say_for_which_kind_they_are(cli: Cli) -> None:
+    """Those of both kinds stand first, with both meanings where these differ."""
+    said = cli.run("provider", "set", "--help", env={"COLUMNS": "300"})
+
+    shared, _, rest = said.out.partition("Only for ldap providers")
+    of_ldap, _, of_sso = rest.partition("Only for sso providers")
+    assert "--default-group" in shared
+    assert "Of sso providers: When more than this share" in shared
+    assert "--host" in of_ldap
+    assert "--max-requests-per-s" in of_sso
+    assert "``" not in said.out
+
+
+def test_shared_options_are_written_alike() -> None:
+    """One option of ``set`` cannot mean two things."""
+    directory = {setting.field: setting for setting in LDAP_KIND.settings}
+
+    assert [s for s in SSO_KIND.settings if s.field in directory and directory[s.field] != s] == []
+
+
+def test_a_deactivated_user_still_belongs(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """``users`` counts those of any status."""
+    keep_sso()
+    with opened() as store:
+        say(store, join(store, "ann"), active=False)
+
+    assert cli.ok("provider", "show", "entra")["users"] == 1
