@@ -1,4 +1,4 @@
-"""``quaymaster user link``, ``unlink`` and ``adopt``: who a user is in a directory, and who owns the user."""
+"""``quaymaster user link``, ``unlink`` and ``adopt``: who a user is at a provider, and who owns the user."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import typer
 from server.cli import values
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.linking import link_user, link_view, tell_unverified, wanted_link
-from server.cli.output import Failure, emit_record, warn
+from server.cli.output import Failure, emit_record, note, warn
 from server.cli.user_fields import ExternalId
 from server.cli.views import View
+from server.providers import ProviderBook
 from storage.database.changes import AdoptUser, UnlinkIdentity
 from storage.database.records import Method, Owner, User
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Login name of the user.")]
-ProviderName = Annotated[str, typer.Option("--provider", metavar="P", help="Name of the directory.")]
+ProviderName = Annotated[str, typer.Option("--provider", metavar="P", help="Name of the provider.")]
 
 
 def link(
@@ -62,13 +63,19 @@ def adopt(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hand a user of your own to a directory, which resolves a conflict of the sync.
+    """Hand a user of your own to a directory or an identity provider, which resolves a conflict with it.
 
-    From then on the directory checks the password and owns name, e-mail, groups and status; a password kept here is
-    deleted. Keys, API keys, home, grants, and groups given by hand stay.
+    From then on the provider says how the user signs in and owns name, e-mail, groups and status; a password kept here
+    is deleted. Keys, API keys, home, grants, and groups given by hand stay. With an identity provider the person is the
+    one of the conflict (quaymaster scim conflicts), or of --external-id.
     """
     with open_site(config) as site:
         user = site.user(name)
+        identity_provider = ProviderBook(site.store, site.settings).sso(provider)
+        if identity_provider is not None:
+            _adopt_by_client(site, user, provider, Method(identity_provider.method.value), external_id, yes=yes)
+            _emit(site, site.user(name), as_json=as_json)
+            return
         wanted = wanted_link(site, provider, user.name, external_id, user)
         where = wanted.hint or wanted.external_id
         tell_unverified(wanted)
@@ -76,6 +83,25 @@ def adopt(
         site.apply(AdoptUser(user.id, provider, Owner.LDAP, Method.LDAP, wanted.external_id, wanted.hint))
         site.store.syncs.settle_conflicts(provider, [], [wanted.external_id])
         _emit(site, site.user(name), as_json=as_json)
+
+
+def _adopt_by_client(
+    site: Site, user: User, provider: str, method: Method, external_id: str | None, *, yes: bool
+) -> None:
+    conflicts = [one for one in site.store.scim_waiting.conflicts_with(provider, user.id) if one.external_id]
+    known = {one.external_id for one in conflicts}
+    if external_id is None and len(known) != 1:
+        raise Failure(
+            f"It is not known who {user.name} is at {provider}.",
+            f"its client has spoken of {len(known)} people by this name: {', '.join(sorted(known)) or 'nobody'}",
+            "give the person's --external-id (the object id there), or let the provider try to create the person first",
+        )
+    wanted = external_id or known.pop()
+    values.confirm(f"Shall {provider} own the user {user.name} from now on, as {wanted}?", yes=yes)
+    site.apply(AdoptUser(user.id, provider, Owner.SCIM, method, wanted))
+    for one in conflicts:
+        site.store.scim_waiting.settle(provider, one.external_id, one.user_name)
+    note(f"When {provider} creates the person again, it gets this user.")
 
 
 def _emit(site: Site, user: User, *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from paramiko.sftp import CMD_CLOSE
 from tests.support.drivers import Credential, Ports
 
 CHUNK = bytes(range(256)) * 8192  # 2 MiB: above what a front end gathers before it writes
+LITTLE = CHUNK[:4096]
 TIMEOUT_S = 30.0
 
 
@@ -32,6 +33,9 @@ class SlowUpload(Protocol):
 
     def send(self) -> None:
         """Send one chunk."""
+
+    def send_little(self) -> None:
+        """Send a small piece, so that the client is seen to be alive."""
 
     def finish(self) -> bool:
         """End the upload properly; whether the server said that the file is there."""
@@ -81,6 +85,9 @@ class SftpUpload(_Closing):
     def send(self) -> None:
         self._file.write(CHUNK)
 
+    def send_little(self) -> None:
+        self._file.write(LITTLE)
+
     def finish(self) -> bool:
         try:  # not file.close(), which takes a lost connection for success
             self._client._request(CMD_CLOSE, self._file.handle)
@@ -113,6 +120,9 @@ class FtpsUpload(_Closing):
 
     def send(self) -> None:
         self._data.sendall(CHUNK)
+
+    def send_little(self) -> None:
+        self._data.sendall(LITTLE)
 
     def finish(self) -> bool:
         try:
@@ -149,6 +159,9 @@ class WebdavUpload(_Closing):
 
     def send(self) -> None:
         self._connection.send(CHUNK)
+
+    def send_little(self) -> None:
+        self._connection.send(LITTLE)
 
     def finish(self) -> bool:
         try:
