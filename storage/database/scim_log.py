@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
-from storage.database.engine import Database
+from storage.database.engine import AdvisoryLock, Database
 from storage.database.names import shown
 from storage.database.scim_tables import scim_requests
 
@@ -47,28 +47,9 @@ class ScimLog:
 
     def add(self, rows: Sequence[ScimRequestRow]) -> None:
         """Write requests, in their order, in one transaction."""
-        if not rows:
-            return
-        values = [
-            {
-                "at": row.at,
-                "provider": row.provider,
-                "token_id": row.token_id,
-                "peer": shown(row.peer),
-                "user_agent": shown(row.user_agent),
-                "method": shown(row.method, 16),
-                "path": shown(row.path, 2048),
-                "status": row.status,
-                "duration_ms": row.duration_ms,
-                "subject": shown(row.subject),
-                "changed": dict(row.changed),
-                "request": shown(row.request, MAX_BODY),
-                "response": shown(row.response, MAX_BODY),
-            }
-            for row in rows
-        ]
-        with self._database.write() as connection:
-            connection.execute(insert(scim_requests), values)
+        if rows:
+            with self._database.write() as connection:
+                insert_requests(connection, rows)
 
     def tail(
         self,
@@ -81,7 +62,10 @@ class ScimLog:
         since: float = 0.0,
         writes_only: bool = False,
     ) -> list[ScimRequestRow]:
-        """Give requests in the order of their ids: the newest ``limit``, or the first after ``after_id``."""
+        """Give requests in the order of their ids: the newest ``limit``, or the first after ``after_id``.
+
+        No request with a smaller id than these can appear later, so that who goes on from the last id misses none.
+        """
         query = select(scim_requests).limit(max(1, min(limit, MAX_TAIL)))
         if provider is not None:
             query = query.where(scim_requests.c.provider == provider)
@@ -96,8 +80,13 @@ class ScimLog:
         order = scim_requests.c.id if after_id else scim_requests.c.id.desc()
         if after_id:
             query = query.where(scim_requests.c.id > after_id)
-        with self._database.read() as connection:
-            found = [_request_of(row) for row in connection.execute(query.order_by(order))]
+        query = query.order_by(order)
+        if self._database.is_sqlite:  # one writer at a time: ids commit in order
+            with self._database.read() as connection:
+                found = [_request_of(row) for row in connection.execute(query)]
+        else:  # as AuditTrail.tail
+            with self._database.write(lock=AdvisoryLock.AUDIT) as connection:
+                found = [_request_of(row) for row in connection.execute(query)]
         return found if after_id else found[::-1]
 
     def last_at(self, provider: str) -> float | None:
@@ -114,6 +103,31 @@ class ScimLog:
         """Forget requests before a time."""
         with self._database.write() as connection:
             return connection.execute(delete(scim_requests).where(scim_requests.c.at < before)).rowcount
+
+
+def insert_requests(connection: Connection, rows: Sequence[ScimRequestRow]) -> None:
+    """Write requests inside the caller's transaction."""
+    if connection.dialect.name == "postgresql":  # see AuditTrail.tail
+        connection.execute(select(func.pg_advisory_xact_lock_shared(int(AdvisoryLock.AUDIT))))
+    values = [
+        {
+            "at": row.at,
+            "provider": row.provider,
+            "token_id": row.token_id,
+            "peer": shown(row.peer),
+            "user_agent": shown(row.user_agent),
+            "method": shown(row.method, 16),
+            "path": shown(row.path, 2048),
+            "status": row.status,
+            "duration_ms": row.duration_ms,
+            "subject": shown(row.subject),
+            "changed": dict(row.changed),
+            "request": shown(row.request, MAX_BODY),
+            "response": shown(row.response, MAX_BODY),
+        }
+        for row in rows
+    ]
+    connection.execute(insert(scim_requests), values)
 
 
 def _request_of(row: Row[Any]) -> ScimRequestRow:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, insert, select, update
 
 from storage.database.engine import AdvisoryLock, Database
 from storage.database.names import shown
@@ -14,6 +14,10 @@ from storage.database.scim_tables import scim_conflicts, scim_holds
 from storage.database.tables import users
 
 MAX_REASON = 1000
+_THESE = and_(
+    scim_conflicts.c.provider == bindparam("provider"), scim_conflicts.c.key.in_(bindparam("keys", expanding=True))
+)
+_CONTESTED = select(scim_conflicts.c.key).where(_THESE)  # built once: every create asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +99,12 @@ class ScimWaiting:
 
     def settle(self, provider: str, external_id: str, user_name: str) -> None:
         """Forget a conflict that is none any more."""
-        keys = [key for key in (external_id, user_name) if key]
-        same = and_(scim_conflicts.c.provider == provider, scim_conflicts.c.key.in_(keys))
+        given = {"provider": provider, "keys": [key for key in (external_id, user_name) if key]}
         with self._database.read() as connection:
-            if connection.execute(select(scim_conflicts.c.key).where(same)).first() is None:
+            if connection.execute(_CONTESTED, given).first() is None:
                 return
         with self._database.write() as connection:
-            connection.execute(delete(scim_conflicts).where(same))
+            connection.execute(delete(scim_conflicts).where(_THESE), given)
 
     def conflicts(self, provider: str | None = None) -> list[ScimConflict]:
         """Give the conflicts, ordered by provider and userName."""

@@ -14,9 +14,12 @@ from storage.database.rows import identity_of, user_of
 from storage.database.tables import group_identities, identities, memberships, role_mappings, users
 
 _IDS: BindParameter[str] = bindparam("ids", expanding=True)
+# Here and below, what is the same for all users of a provider stands in an expression, so that the database goes by
+# the few users named: PostgreSQL prefers the indexes of groups and providers while it knows little of the tables,
+# and would read everybody who is in them.
 _HELD = (
     select(memberships.c.user_id, role_mappings.c.role)
-    .join(group_identities, group_identities.c.group_id == memberships.c.group_id)
+    .join(group_identities, group_identities.c.group_id == memberships.c.group_id.concat(""))
     .join(
         role_mappings,
         and_(
@@ -33,8 +36,6 @@ _HELD = (
 _PEOPLE = select(users).where(
     users.c.id.in_(_IDS), users.c.managed_by == Owner.SCIM.value, users.c.provider == bindparam("provider")
 )
-# The provider as an expression, so that the database goes by the few users named: the index that begins with the
-# provider, which PostgreSQL prefers while it knows little of the table, holds all users of the provider.
 _THEIR_LINKS = and_(identities.c.user_id.in_(_IDS), identities.c.provider.concat("") == bindparam("at"))
 _LINKS = select(identities).where(_THEIR_LINKS)
 # Of two links the one that knows of a role counts: a new one must not make the client's role look like an admin's.

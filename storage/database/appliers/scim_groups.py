@@ -51,8 +51,7 @@ _KNOWN = (
 _HELD = select(memberships.c.user_id).where(
     memberships.c.group_id == bindparam("group_id"), memberships.c.owner == Owner.SCIM.value
 )
-# As an expression, so that PostgreSQL goes by the few users named: by its index of groups, which it prefers while it
-# knows nothing of a new group, each of these would read everybody who is in the group.
+# The group as an expression, so that the database goes by the few users named: see appliers/roles.py.
 _AMONG = and_(
     memberships.c.user_id.in_(_IDS),
     memberships.c.group_id.concat("") == bindparam("group_id"),

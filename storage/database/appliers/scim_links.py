@@ -17,6 +17,9 @@ _BY_EXTERNAL_ID = select(identities).where(
 )
 # The provider as an expression, so that the database goes by the user: see appliers/roles.py.
 _MINE = and_(identities.c.user_id == bindparam("of_user"), identities.c.provider.concat("") == bindparam("at"))
+_FORGET = delete(tombstones).where(
+    tombstones.c.provider == bindparam("provider"), tombstones.c.external_id == bindparam("external_id")
+)
 _BY_USER = select(identities).where(_MINE).order_by(identities.c.linked_at.desc(), identities.c.external_id)
 
 
@@ -77,5 +80,4 @@ def external_id_of(facts: PersonFacts, user_id: str) -> str:
 def forget_grave(tx: Connection, provider: str, facts: PersonFacts) -> None:
     """Let the person of this external id come in by signing in, too: the client speaks of them again."""
     if facts.external_id:
-        same = (tombstones.c.provider == provider, tombstones.c.external_id == facts.external_id)
-        tx.execute(delete(tombstones).where(*same))
+        tx.execute(_FORGET, {"provider": provider, "external_id": facts.external_id})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from storage.database.appliers import checks
 from storage.database.appliers.effect import Effect
@@ -40,13 +40,7 @@ def _add(tx: Connection, change: AddScimToken, actor: str, now: float) -> Effect
     if change.kind not in KINDS or len(change.digest) != _SHA256_BYTES:
         raise InvalidChange("A SCIM token is of the kind bearer or basic, and has a digest of 32 bytes.")
     provider = checks.token(change.provider, "A provider's name")
-    ended = 0
-    if change.others_until is not None:
-        until = max(change.others_until, now)
-        live = (scim_tokens.c.provider == provider, scim_tokens.c.revoked_at.is_(None))
-        longer = or_(scim_tokens.c.expires_at > until)
-        values = {"expires_at": until} if until > now else {"expires_at": until, "revoked_at": now}
-        ended = tx.execute(update(scim_tokens).where(*live, longer).values(**values)).rowcount
+    ended = 0 if change.others_until is None else _end_others(tx, provider, change.others_until, now)
     row = {
         "id": checks.text(change.id, "A token's id", limit=64, required=True),
         "provider": provider,
@@ -60,6 +54,16 @@ def _add(tx: Connection, change: AddScimToken, actor: str, now: float) -> Effect
     tx.execute(insert(scim_tokens), row)
     detail: dict[str, object] = {"kind": change.kind, "expires_at": change.expires_at, "others_ending": ended}
     return Effect("scim.token_issued", f"provider:{provider}", change.id, detail=detail)
+
+
+def _end_others(tx: Connection, provider: str, until: float, now: float) -> int:
+    """End the provider's tokens at that time, or now if it has passed; give how many would have lived longer."""
+    unrevoked = (scim_tokens.c.provider == provider, scim_tokens.c.revoked_at.is_(None))
+    longer = update(scim_tokens).where(*unrevoked, scim_tokens.c.expires_at > max(until, now))
+    ended = tx.execute(longer.values(expires_at=max(until, now))).rowcount
+    if until <= now:  # also those that have run out: after a leak nobody must lengthen one of them
+        tx.execute(update(scim_tokens).where(*unrevoked).values(revoked_at=now))
+    return ended
 
 
 def _extend(tx: Connection, change: ExtendScimToken, now: float) -> Effect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -140,17 +141,25 @@ def _take_over(tx: Connection, change: ScimCreateUser, link: Identity, now: floa
     key = canonical_name(change.facts.user_name)
     _refuse_second(tx, change.provider, key, old.id)
     detail: dict[str, object] = {"provider": change.provider, "external_id": link.external_id}
-    name = _name(tx, old, old.name if row is None else row.user_name, key, now, detail)
+    name = _name(tx, old, _said(old, row), key, now, detail)
     new = _told(replace(old, name=name, method=change.method, managed_by=Owner.SCIM), change.facts)
     # Who stays out stays counted: a client must not put out more by deleting people and making them again.
     kept = {} if row is None else {name: getattr(row, name) for name in ("ended_at", "ended_approved")}
     kept |= _ended(tx, change, old, new.status, now)
-    kept["version"] = 1 if row is None else row.version + 1  # no ETag of before may fit
+    if row is not None:
+        kept |= {"version": row.version + 1, "created_at": row.created_at}  # no ETag of before may fit
     changed = _write_user(tx, old, new, now)
     say_active(tx, change.provider, old.id, active=change.facts.active)
     forget_scim(tx, old.id)
     _keep_document(tx, old.id, change, key, now, kept)
     return Effect("user.restored", new.name, old.id, (old.id,), detail=detail | changed)
+
+
+def _said(user: User, row: Row[Any] | None) -> str:
+    """Give the login name that the client has said. One whom an admin handed over has the site's own, and keeps it."""
+    if row is not None:
+        return str(row.user_name)
+    return user.name if user.managed_by is Owner.JIT else ""
 
 
 def _keep_document(  # noqa: PLR0917 - all private, in their usual order
@@ -171,7 +180,7 @@ def _keep_document(  # noqa: PLR0917 - all private, in their usual order
         "modified_at": now,
     }
     tx.execute(insert(scim_users), row | (kept or {}))
-    _keep_emails(tx, user_id, change.provider, change.facts)
+    _add_emails(tx, user_id, change.provider, _emails(change.facts))
     forget_grave(tx, change.provider, change.facts)
 
 
@@ -262,13 +271,21 @@ def _ended(
 
 
 def _keep_emails(tx: Connection, user_id: str, provider: str, facts: PersonFacts) -> None:
-    wanted = {email.casefold() for email in facts.emails if email}
+    wanted = _emails(facts)
     if wanted == set(tx.execute(_EMAILS, {"user_id": user_id}).scalars()):
         return
     tx.execute(delete(scim_emails).where(scim_emails.c.user_id == user_id))
-    rows = [{"user_id": user_id, "provider": provider, "email": email} for email in sorted(wanted)]
+    _add_emails(tx, user_id, provider, wanted)
+
+
+def _add_emails(tx: Connection, user_id: str, provider: str, emails: AbstractSet[str]) -> None:
+    rows = [{"user_id": user_id, "provider": provider, "email": email} for email in sorted(emails)]
     if rows:
         tx.execute(insert(scim_emails), rows)
+
+
+def _emails(facts: PersonFacts) -> frozenset[str]:
+    return frozenset(email.casefold() for email in facts.emails if email)
 
 
 def _refuse_second(tx: Connection, provider: str, key: str, user_id: str) -> None:

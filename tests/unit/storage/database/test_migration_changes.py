@@ -410,3 +410,14 @@ def test_a_new_user_may_not_take_what_a_move_gave(store: Store) -> None:
     move(store, user, contest(store, user))
     with pytest.raises(Conflict):
         store.apply(CreateUser("ann@lab.test", Method.LOCAL), actor=ACTOR)
+
+
+def test_who_moved_without_a_document_keeps_the_login_name(store: Store) -> None:
+    """The client's next create finds the user by the immutable id; its own name for the user becomes an alias."""
+    user = directory_user(store)
+    move(store, user)
+    made = store.apply(creation(person("ann@lab.test", ID), method=Method.OIDC), actor=CLIENT)
+
+    assert made.subject_id == user.id
+    assert user_again(store, user).name == "ann"
+    assert "ann@lab.test" in store.users.aliases_of(user.id)
