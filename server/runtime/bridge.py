@@ -26,6 +26,7 @@ class Bridge:
         self._auth = ThreadPoolExecutor(auth_threads, thread_name_prefix="auth")
         self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="io")
         self._provision = ThreadPoolExecutor(provision_threads, thread_name_prefix="provision")
+        self._look_ups = ThreadPoolExecutor(provision_threads, thread_name_prefix="look-up")
 
     async def auth(self, call: Callable[..., T], *args: object, abandoned: Callable[[T], object] | None = None) -> T:
         """Run a sign-in step; see :meth:`io` for ``abandoned``."""
@@ -44,11 +45,16 @@ class Bridge:
         """Run a change that an identity provider asks for; a leaver must not wait for slow file operations."""
         return await _handed_over(self._provision, partial(call, *args), None)
 
+    async def look_up(self, call: Callable[..., T], *args: object) -> T:
+        """Run a question of an identity provider: what takes long must not hold up its changes."""
+        return await _handed_over(self._look_ups, partial(call, *args), None)
+
     def shutdown(self, *, wait: bool = True) -> None:
         """Take no more calls; with ``wait``, return when those in hand have ended."""
         self._auth.shutdown(wait=wait)
         self._io.shutdown(wait=wait)
         self._provision.shutdown(wait=wait)
+        self._look_ups.shutdown(wait=wait)
 
 
 async def _handed_over(pool: ThreadPoolExecutor, call: Callable[[], T], abandoned: Callable[[T], object] | None) -> T:

@@ -69,14 +69,9 @@ class AuditTrail:
             query = query.where(audit_events.c.id > after_id).order_by(audit_events.c.id)
         else:
             query = query.order_by(audit_events.c.id.desc())
-        if self._database.is_sqlite:  # one writer at a time: ids commit in order
-            with self._database.read() as connection:
-                events = [audit_event_of(row) for row in connection.execute(query)]
-        else:
-            # On PostgreSQL an id is taken before its transaction commits. Writers hold the lock
-            # shared from before the id to the commit; holding it alone means none is in between.
-            with self._database.write(lock=AdvisoryLock.AUDIT) as connection:
-                events = [audit_event_of(row) for row in connection.execute(query)]
+        settled = self._database.settled(audit_events.c.id, AdvisoryLock.AUDIT)
+        with self._database.read() as connection:  # without the lock: nobody's sign-in waits for a reader
+            events = [audit_event_of(row) for row in connection.execute(query.where(audit_events.c.id <= settled))]
         return events if after_id else events[::-1]
 
 
@@ -89,7 +84,7 @@ def insert_events(connection: Connection, events: Sequence[Mapping[str, object]]
     """Write events in their order inside the caller's transaction."""
     if not events:
         return
-    if connection.dialect.name == "postgresql":  # see AuditTrail.tail
+    if connection.dialect.name == "postgresql":  # see Database.settled
         connection.execute(select(func.pg_advisory_xact_lock_shared(int(AdvisoryLock.AUDIT))))
     connection.execute(insert(audit_events), [_row(values) for values in events])
 

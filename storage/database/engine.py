@@ -16,7 +16,7 @@ from enum import IntEnum
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, func, select
+from sqlalchemy import Column, Connection, Engine, QueuePool, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -36,6 +36,7 @@ class AdvisoryLock(IntEnum):
     AUDIT = 7_104_303
     DAV = 7_104_304
     THROTTLE = 7_104_305
+    SCIM_LOG = 7_104_306
 
 
 class Database:
@@ -91,6 +92,19 @@ class Database:
                 if lock is not None:
                     connection.execute(select(func.pg_advisory_xact_lock(int(lock))))
                 yield connection
+
+    def settled(self, number: Column[int], lock: AdvisoryLock) -> int:
+        """Give the highest number of a table's rows below which none can appear any more; 0 without rows.
+
+        On PostgreSQL a number is taken before its transaction commits. Writers hold the lock shared from before the
+        number to the commit; holding it alone, for one look at an index, means that none is in between.
+        """
+        query = select(func.coalesce(func.max(number), 0))
+        if self.is_sqlite:  # one writer at a time: numbers commit in order
+            with self.read() as connection:
+                return int(connection.execute(query).scalar_one())
+        with self.write(lock=lock) as connection:
+            return int(connection.execute(query).scalar_one())
 
     def dedicated(self) -> Connection:
         """Give a connection that no pool owns, each statement on its own; the caller closes it."""

@@ -41,11 +41,15 @@ class Conflict(StoreError):
 
 
 class Taken(Conflict):
-    """A name or an immutable id is somebody's already; ``holder`` is that user's or group's id, if it is known."""
+    """A name or an immutable id is somebody's already; ``holder`` is that user's or group's id, if it is known.
 
-    def __init__(self, message: str, holder: str = "") -> None:
+    ``held_as`` says what it is to the holder: ``name``, ``alias``, ``reserved`` (a former name) or ``link``.
+    """
+
+    def __init__(self, message: str, holder: str = "", held_as: str = "") -> None:
         super().__init__(message)
         self.holder = holder
+        self.held_as = held_as
 
 
 class Stale(Conflict):
@@ -54,6 +58,10 @@ class Stale(Conflict):
 
 class Held(Conflict):
     """More people would lose access within a day than may without an admin's word; nothing was changed."""
+
+    def __init__(self, message: str, user_id: str = "") -> None:
+        super().__init__(message)
+        self.user_id = user_id
 
 
 class NotFoundInStore(StoreError):

@@ -49,15 +49,16 @@ class ScimCreateUser:
     document: Document
     default_group: str | None = None
     home_by_id: bool = False
-    protocols: frozenset[str] = frozenset()
     limit: EndLimit | None = EndLimit()
+    protocols: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class ScimUpdateUser:
     """Put a document in place of the present one, if that still has the ``version`` that this one was made from.
 
-    ``limit`` None means that an admin has approved: the circuit breaker does not count.
+    ``limit`` None means that an admin has approved: the circuit breaker does not count. ``says_active`` is whether the
+    client's own words were of access: only they take back an end that waits.
     """
 
     provider: str
@@ -66,6 +67,7 @@ class ScimUpdateUser:
     document: Document
     version: int
     limit: EndLimit | None = EndLimit()
+    says_active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +157,12 @@ class ScimDeleteGroup:
 class ApproveEnds:
     """An admin has seen the ends that wait at a provider: these users end, and the ends so far count no more.
 
-    ``user_ids`` are those whom the admin was shown; whoever came after them keeps waiting.
+    ``ends`` are the users whom the admin was shown, each with the action that was shown (disable or delete); whoever
+    came after them, or is to end otherwise by now, keeps waiting.
     """
 
     provider: str
-    user_ids: tuple[str, ...]
+    ends: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,12 +81,9 @@ class ScimLog:
         if after_id:
             query = query.where(scim_requests.c.id > after_id)
         query = query.order_by(order)
-        if self._database.is_sqlite:  # one writer at a time: ids commit in order
-            with self._database.read() as connection:
-                found = [_request_of(row) for row in connection.execute(query)]
-        else:  # as AuditTrail.tail
-            with self._database.write(lock=AdvisoryLock.AUDIT) as connection:
-                found = [_request_of(row) for row in connection.execute(query)]
+        settled = self._database.settled(scim_requests.c.id, AdvisoryLock.SCIM_LOG)
+        with self._database.read() as connection:
+            found = [_request_of(row) for row in connection.execute(query.where(scim_requests.c.id <= settled))]
         return found if after_id else found[::-1]
 
     def last_at(self, provider: str) -> float | None:
@@ -107,8 +104,8 @@ class ScimLog:
 
 def insert_requests(connection: Connection, rows: Sequence[ScimRequestRow]) -> None:
     """Write requests inside the caller's transaction."""
-    if connection.dialect.name == "postgresql":  # see AuditTrail.tail
-        connection.execute(select(func.pg_advisory_xact_lock_shared(int(AdvisoryLock.AUDIT))))
+    if connection.dialect.name == "postgresql":  # see Database.settled
+        connection.execute(select(func.pg_advisory_xact_lock_shared(int(AdvisoryLock.SCIM_LOG))))
     values = [
         {
             "at": row.at,

@@ -123,6 +123,7 @@ scim_requests = Table(
     Column("response", Text, nullable=False),
     Index("ix_scim_requests_provider", "provider", "id"),
     Index(None, "at"),
+    Index("ix_scim_requests_subject", "subject", "id"),
 )
 
 scim_holds = Table(
@@ -145,6 +146,7 @@ scim_conflicts = Table(
     Column("external_id", Text, nullable=False),
     Column("user_name", Text, nullable=False),
     Column("holder_id", Text, nullable=False),  # the user who has the name or the link
+    Column("held_as", Text, nullable=False),  # what it is to that user: name, alias, reserved or link
     Column("reason", Text, nullable=False),
     Column("document", JSON, nullable=False),
     Column("since", Double, nullable=False),

@@ -35,7 +35,10 @@ class HeldEnd:
 
 @dataclass(frozen=True, slots=True)
 class ScimConflict:
-    """A client speaks of a person whose name or id belongs to another user, ``holder_id``; nothing was merged."""
+    """A client speaks of a person whose name or id belongs to another user, ``holder_id``; nothing was merged.
+
+    ``held_as`` says what it is to the holder: ``name``, ``alias``, ``reserved`` (a former name) or ``link``.
+    """
 
     provider: str
     external_id: str
@@ -45,6 +48,7 @@ class ScimConflict:
     document: Mapping[str, Any] = field(default_factory=dict)
     since: float = 0.0
     asked_at: float = 0.0
+    held_as: str = ""
 
 
 class ScimWaiting:
@@ -88,6 +92,7 @@ class ScimWaiting:
             "external_id": conflict.external_id,
             "user_name": shown(conflict.user_name),
             "holder_id": conflict.holder_id,
+            "held_as": conflict.held_as,
             "reason": shown(conflict.reason, MAX_REASON),
             "document": dict(conflict.document),
             "asked_at": conflict.asked_at,
@@ -105,6 +110,11 @@ class ScimWaiting:
                 return
         with self._database.write() as connection:
             connection.execute(delete(scim_conflicts).where(_THESE), given)
+
+    def prune(self, before: float) -> int:
+        """Forget conflicts of which no client has spoken since a time."""
+        with self._database.write() as connection:
+            return connection.execute(delete(scim_conflicts).where(scim_conflicts.c.asked_at < before)).rowcount
 
     def conflicts(self, provider: str | None = None) -> list[ScimConflict]:
         """Give the conflicts, ordered by provider and userName."""
@@ -133,4 +143,5 @@ def _conflict_of(row: Row[Any]) -> ScimConflict:
         document=dict(row.document),
         since=row.since,
         asked_at=row.asked_at,
+        held_as=row.held_as,
     )

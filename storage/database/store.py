@@ -144,7 +144,7 @@ class Store:
         """
         removed = self.revocations.prune(now - revocations_s) + self.throttle.prune(now - throttle_s)
         removed += self.sessions.prune(now - sessions_s) + self.syncs.prune(now - sync_s)
-        return removed + self.scim_log.prune(now - scim_s)
+        return removed + self.scim_log.prune(now - scim_s) + self.scim_waiting.prune(now - scim_s)
 
     def close(self) -> None:
         """Close all connections; every later use raises StoreUnavailable."""

@@ -19,7 +19,7 @@ from server.http.body import Body, BodyError, BodyStalled, BodyTooLarge, ClientG
 from server.http.listener import CutConnection, Receive, Scope, Send
 from server.http.scim.errors import ScimError
 from server.http.scim.rate import Rate
-from server.http.scim.redaction import kept_body, kept_json
+from server.http.scim.redaction import kept_body, kept_json, kept_path
 from server.http.scim.request_log import RequestLog
 from server.http.scim.requests import SCIM_JSON, ScimAnswer, ScimRequest, refusal
 from server.http.scim.service import UNAVAILABLE_RETRY_S, ScimService
@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 MOUNT = "/scim/v2"
 MAX_BODY = 8 << 20  # 100,000 members of a group in one PATCH
+MAX_OTHER_BODY = 256 << 10  # a user's document has at most 64 KiB
+MAX_MARKS = 250_000  # objects and lists in a body: to read millions of empty ones would stop the whole worker
+MAX_ANSWER_KEPT = 256 << 10
 STRANGERS_BODY = 64 * 1024  # of an unwanted body that is read all the same
 CLIENTS_BODY = 64 << 20
 DRAIN_S = 5.0
@@ -151,31 +154,39 @@ class ScimEndpoint:
             await self._refuse(scope, headers, found, refusal(busy, {"Retry-After": "1"}), body, send)
             return
         try:
-            raw = await body.whole(MAX_BODY)
+            raw = await body.whole(_limit_of(found.target))
         except ClientGone:
             raise
         except BodyError as error:
-            await self._refuse(scope, headers, found, refusal(_of_body(error)), body, send)
+            await self._refuse(scope, headers, found, refusal(_of_body(error, found.target)), body, send)
+            return
+        if raw.count(b"{") + raw.count(b"[") > MAX_MARKS:
+            await self._refuse(
+                scope, headers, found, refusal(ScimError(413, "The body has too many values.")), body, send
+            )
             return
         exchange = Exchange(scope, headers, found, raw)
-        told = await self._bridge.provision(self._answered, exchange)
-        await _send(send, told)
+        is_search = scope["method"] in {"GET", "HEAD"} or found.target.path.endswith("/.search")
+        told = await (self._bridge.look_up if is_search else self._bridge.provision)(self._answered, exchange)
+        await _send(send, told, bodiless=scope["method"] == "HEAD")
 
     def _answered(self, exchange: Exchange) -> Told:
         """Let the service answer; blocking."""
         started = time.monotonic()
         scope, found = exchange.scope, exchange.admitted
         request = ScimRequest(
-            method=scope["method"],
+            method="GET" if scope["method"] == "HEAD" else scope["method"],
             path=found.target.path,
             query=scope["query_string"].decode("latin-1"),
             headers=exchange.headers,
             body=exchange.raw,
         )
         base = _base(exchange.headers, found.target)
-        answer = ScimService(self._store, found.client.provider, found.provider, base).answer(request)
+        client = found.client
+        service = ScimService(self._store, client.provider, found.provider, base, token_id=client.token_id)
+        answer = service.answer(request)
         told = Told.of(answer)
-        self._record(exchange, answer, (time.monotonic() - started) * 1000)
+        self._record(exchange, answer, (time.monotonic() - started) * 1000, len(told.body))
         return told
 
     async def _refuse(  # noqa: PLR0917 - what one exchange is made of
@@ -201,13 +212,17 @@ class ScimEndpoint:
             return refusal(unavailable, {"Retry-After": str(UNAVAILABLE_RETRY_S)})
 
     def _identify(self, authorization: str | None, target: Target, peer: str) -> ScimAnswer | Admitted:
-        client = self._clients.let_in(authorization, target.provider, peer)
+        named = target.provider
+        is_provider = named is None or self._book.sso(named) is not None
+        client = self._clients.let_in(authorization, named if is_provider else None, peer)
+        if not is_provider and isinstance(client, ScimClient):  # a mistyped path, and no wrong credential
+            return refusal(ScimError(404, "There is nothing here."))
         provider = None if isinstance(client, ClientRefusal) else self._book.sso(client.provider)
         if isinstance(client, ClientRefusal) or provider is None:  # a token may outlive its provider
             return refusal(ScimError(UNAUTHORIZED, "The credential is not accepted."))
         return Admitted(client, provider, target)
 
-    def _record(self, exchange: Exchange, answer: ScimAnswer, duration_ms: float) -> None:
+    def _record(self, exchange: Exchange, answer: ScimAnswer, duration_ms: float, size: int = 0) -> None:
         scope = exchange.scope
         query = scope["query_string"].decode("latin-1")
         row = ScimRequestRow(
@@ -217,13 +232,13 @@ class ScimEndpoint:
             peer=scope["client"][0],
             user_agent=exchange.headers.get("user-agent", ""),
             method=scope["method"],
-            path=scope["raw_path"].decode("latin-1") + (f"?{query}" if query else ""),
+            path=kept_path(scope["raw_path"].decode("latin-1"), query),
             status=answer.status,
             duration_ms=round(duration_ms, 2),
             subject=answer.subject,
             changed=answer.changed,
             request=kept_body(exchange.raw),
-            response=kept_json(answer.body),
+            response=kept_json(answer.body) if size <= MAX_ANSWER_KEPT else f"({size} bytes)",
         )
         self._log.write(row)
 
@@ -243,10 +258,14 @@ def _base(headers: Mapping[str, str], target: Target) -> str:
     return f"{root}{MOUNT}/{target.provider}" if target.provider else f"{root}{MOUNT}"
 
 
-def _of_body(error: BodyError) -> ScimError:
+def _limit_of(target: Target) -> int:
+    return MAX_BODY if target.path.startswith("/Groups") else MAX_OTHER_BODY
+
+
+def _of_body(error: BodyError, target: Target) -> ScimError:
     match error:
         case BodyTooLarge():
-            return ScimError(413, f"A body has at most {MAX_BODY} bytes.")
+            return ScimError(413, f"A body has at most {_limit_of(target)} bytes here.")
         case BodyStalled():
             return ScimError(408, "The body stopped coming.")
         case _:
@@ -262,7 +281,7 @@ async def _drained(body: Body, limit: int) -> bool:
     return body.finished
 
 
-async def _send(send: Send, told: Told, *, closes: bool = False) -> None:
+async def _send(send: Send, told: Told, *, closes: bool = False, bodiless: bool = False) -> None:
     closing = [(b"connection", b"close")] if closes else []
     await send({"type": "http.response.start", "status": told.status, "headers": [*told.headers, *closing]})
-    await send({"type": "http.response.body", "body": told.body, "more_body": False})
+    await send({"type": "http.response.body", "body": b"" if bodiless else told.body, "more_body": False})

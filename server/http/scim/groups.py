@@ -76,6 +76,7 @@ class GroupVerbs:
             applied = self._site.apply(ScimDeleteGroup(self._site.name, group_id, version))
         except Stale as error:
             raise ScimError(412, error.message) from None
+        tell_shrinking(self._site, row, applied)
         return ScimAnswer(204, None, subject=row.display_name, changed=applied.detail)
 
     def rendered(self, row: ScimGroup, wanted: Projection | None = None) -> dict[str, Any]:

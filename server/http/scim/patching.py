@@ -26,8 +26,9 @@ from server.http.scim.values import Ignored
 
 __all__ = ["MAX_OPERATIONS", "Operation", "operations", "patched_user"]
 
+MAX_CHANGES = 300  # of one user in one request: no client has so many attributes to change
 MAX_FILTERED = 16 * 1024  # characters of paths with filters in one request: parsing one costs about 10 us a character
-MAX_VALUES = 5000  # entries of multi-valued attributes in one request; each is compared with those that are there
+MAX_VALUES = 1000  # entries of multi-valued attributes in one request; each is compared with those that are there
 ALWAYS_THERE = frozenset({"userName", "active"})
 
 
@@ -69,7 +70,7 @@ class _Patch:
         """Refuse a request whose reading alone would take long."""
         self._changes += 1
         self._filtered += len(path) if "[" in path else 0
-        if self._changes > MAX_OPERATIONS or self._filtered > MAX_FILTERED:
+        if self._changes > MAX_CHANGES or self._filtered > MAX_FILTERED:
             raise ScimError(413, "too many changes in one request")
 
     def _change(self, target: Target, verb: Verb, value: Value) -> None:
@@ -89,6 +90,7 @@ class _Patch:
                 self._change_enterprise(verb, _present(verb, value))
             case InExtension(path=path):
                 patch_extensions.change(self.document, path, verb, _present(verb, value), self.ignored)
+                values.check_size(self.document)  # each further change of a large list would cost as much again
             case Place():
                 self._change_place(target, verb, _present(verb, value))
             case _:

@@ -25,6 +25,40 @@ def facts_of(document: Mapping[str, Any]) -> PersonFacts:
     )
 
 
+def speaks_of_access(body: object) -> bool:
+    """Whether a PUT or PATCH says anything of ``active``, be it at a path, in a value or under the schema's URN."""
+    match body:
+        case dict():
+            named = {str(name).lower(): value for name, value in body.items()}
+            operations = named.get("operations")
+            if isinstance(operations, list):
+                return any(_of_access(operation) for operation in operations)
+            return any(_is_active(name) and value is not None for name, value in named.items())
+        case _:
+            return False
+
+
+def _of_access(operation: object) -> bool:
+    if not isinstance(operation, dict):
+        return False
+    named = {str(name).lower(): value for name, value in operation.items()}
+    path, value = named.get("path"), named.get("value")
+    if path:
+        return _is_active(str(path))
+    return speaks_of_access(value) or _speaks_inside(value)
+
+
+def _speaks_inside(value: object) -> bool:
+    """Whether an object below the core schema's URN says it: ``{"urn:…:core:2.0:User": {"active": …}}``."""
+    return isinstance(value, dict) and any(
+        str(name).lower().startswith("urn:") and speaks_of_access(inner) for name, inner in value.items()
+    )
+
+
+def _is_active(name: str) -> bool:
+    return name.strip().lower().rpartition(":")[2] == "active"
+
+
 def _display_name(document: Mapping[str, Any]) -> str:
     name = document.get("name", {})
     parts = [str(name[part]) for part in ("givenName", "familyName") if name.get(part)]

@@ -14,6 +14,7 @@ from server.http.scim.paging import Page, page_of
 from server.http.scim.projection import Projection, projection
 from server.http.scim.rendering import list_response
 from server.http.scim.requests import ScimAnswer
+from server.http.scim.scans import scan
 from server.http.scim.site import ProviderSite
 from server.http.scim.users import UserVerbs
 from storage.database.names import canonical_name
@@ -109,9 +110,11 @@ class Search:
             rows = store.page(name, page.offset, page.limit) if page.limit else []
             return store.count(name), self._users.rendered(rows, wanted)
         lookup = next((one for one in chosen.lookups if one.attribute in _PEOPLE_INDEXED), None)
-        found = store.everybody(name) if lookup is None else iter(self._people_by(lookup))
-        is_whole = lookup is not None and chosen.is_only_lookup
-        matching = [row for row in found if is_whole or self._matches(chosen, row)]
+        if lookup is None:
+            scanned = scan(store.everybody(name), lambda rows: self._matching(chosen, rows), page)
+            return scanned.total, self._users.rendered(scanned.rows, wanted)
+        found = self._people_by(lookup)
+        matching = found if chosen.is_only_lookup else list(self._matching(chosen, found))
         return len(matching), self._users.rendered(_part_of(matching, page), wanted)
 
     def _people_by(self, lookup: Lookup) -> list[ScimUser]:
@@ -128,9 +131,10 @@ class Search:
                 return store.by_email(name, lookup.value)
         return [] if found is None else [found]
 
-    def _matches(self, chosen: Filter, row: ScimUser) -> bool:
-        without_groups = None if chosen.reads("groups") else _NO_GROUPS
-        return chosen.matches(self._users.rendered([row], without_groups)[0])
+    def _matching(self, chosen: Filter, rows: list[ScimUser]) -> Iterator[ScimUser]:
+        """Give those who match; the groups of all are read at once, if they matter."""
+        resources = self._users.rendered(rows, None if chosen.reads("groups") else _NO_GROUPS)
+        return (row for row, resource in zip(rows, resources, strict=True) if chosen.matches(resource))
 
     # Groups -----------------------------------------------------------------------------------------
 
@@ -139,13 +143,15 @@ class Search:
         if chosen is None:
             rows = store.page(name, page.offset, page.limit) if page.limit else []
             return store.count(name), [self._groups.rendered(row, wanted) for row in rows]
-        matching = list(self._matching_groups(chosen))
+        lookup = chosen.lookup
+        if lookup is None:
+            scanned = scan(store.all(name), lambda rows: self._matching_groups(chosen, rows), page)
+            return scanned.total, [self._groups.rendered(row, wanted) for row in scanned.rows]
+        matching = list(self._matching_groups(chosen, self._groups_by(lookup)))
         return len(matching), [self._groups.rendered(row, wanted) for row in _part_of(matching, page)]
 
-    def _matching_groups(self, chosen: Filter) -> Iterator[ScimGroup]:
-        lookup = chosen.lookup
-        found = self._site.store.scim_groups.all(self._site.name) if lookup is None else iter(self._groups_by(lookup))
-        for row in found:
+    def _matching_groups(self, chosen: Filter, rows: list[ScimGroup]) -> Iterator[ScimGroup]:
+        for row in rows:
             if chosen.is_only_lookups:
                 if all(self._fulfils(row, one) for one in chosen.lookups):
                     yield row

@@ -12,6 +12,7 @@ from server.http.scim import discovery
 from server.http.scim.attributes import Kind
 from server.http.scim.errors import ScimError
 from server.http.scim.groups import GroupVerbs
+from server.http.scim.projection import projection
 from server.http.scim.requests import ScimAnswer, ScimRequest, refusal
 from server.http.scim.searching import KINDS, Query, Search
 from server.http.scim.site import HELD_RETRY_S, EndHeld, ProviderSite
@@ -37,9 +38,10 @@ class ScimService:
         provider: SsoProvider,
         base_url: str,
         *,
+        token_id: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        site = ProviderSite(store, name, provider, base_url, clock)
+        site = ProviderSite(store, name, provider, base_url, clock, token_id)
         self._base = base_url
         self._users = UserVerbs(site)
         self._groups = GroupVerbs(site)
@@ -59,6 +61,9 @@ class ScimService:
 
     def _answer(self, request: ScimRequest) -> ScimAnswer:
         parts = request.segments()
+        _check_parameters(
+            request, COLLECTIONS.get(parts[0])
+        )  # a request that is refused must not have been carried out
         match parts:
             case [""]:
                 _allow(request, "GET")
@@ -110,6 +115,13 @@ class ScimService:
                 raise ScimError(404, "There is nothing here.")
 
 
+def _check_parameters(request: ScimRequest, kind: Kind | None) -> None:
+    """Refuse parameters that cannot be read before anything is done. Raises ScimError."""
+    parameters = request.parameters()
+    if kind is not None:
+        projection(parameters.get("attributes"), parameters.get("excludedattributes"), kind)
+
+
 class MethodNotServed(ScimError):
     """The path serves other methods: 405 with ``Allow``."""
 
@@ -140,4 +152,4 @@ def _of_store(error: StoreError) -> ScimAnswer:
         unavailable = ScimError(503, "The user store does not answer; try again.")
         return refusal(unavailable, {"Retry-After": str(UNAVAILABLE_RETRY_S)})
     log.warning("scim.store_refused", error=str(error))
-    return refusal(ScimError(409, error.message))
+    return refusal(ScimError(409, error.message, "uniqueness"))

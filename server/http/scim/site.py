@@ -26,6 +26,7 @@ from storage.database.store import (
 log = structlog.get_logger(__name__)
 
 HELD_RETRY_S = 3600
+TOKEN_SHOWN = 8  # digits of a token's id, enough to tell a provider's tokens apart
 TRIES = 40  # of a change whose row others change at the same time
 TURN_S = 0.05  # the longest wait between two of them
 
@@ -46,11 +47,12 @@ class ProviderSite:
     provider: SsoProvider
     base: str
     clock: Callable[[], float]
+    token_id: str = ""
 
     @property
     def actor(self) -> str:
-        """Who changes something, for the audit trail."""
-        return f"scim:{self.name}"
+        """Who changes something, for the audit trail: the provider, and by which of its tokens."""
+        return f"scim:{self.name}#{self.token_id[:TOKEN_SHOWN]}" if self.token_id else f"scim:{self.name}"
 
     @property
     def limit(self) -> EndLimit:

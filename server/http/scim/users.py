@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
+
 from config.providers import HomeLayout
 from server.http.scim.attributes import Kind
 from server.http.scim.documents import finished_user, replaced_user, user_document
 from server.http.scim.errors import ScimError
+from server.http.scim.nicknames import looks_like_nickname
 from server.http.scim.patching import patched_user
-from server.http.scim.person import facts_of
+from server.http.scim.person import facts_of, speaks_of_access
 from server.http.scim.projection import Projection, projection
 from server.http.scim.rendering import GroupRef, Meta, user_resource
 from server.http.scim.requests import ScimAnswer, ScimRequest
@@ -21,7 +24,9 @@ from storage.database.records import Method
 from storage.database.scim import ScimUser
 from storage.database.scim_changes import ScimCreateUser, ScimDeleteUser, ScimUpdateUser
 from storage.database.scim_waiting import ScimConflict
-from storage.database.store import Held, Stale, Taken
+from storage.database.store import Held, Stale, StoreError, Taken
+
+log = structlog.get_logger(__name__)
 
 Document = dict[str, Any]
 Made = Callable[[Document, object], tuple[Document, tuple[str, ...]]]
@@ -45,14 +50,16 @@ class UserVerbs:
             default_group=self._default_group(),
             protocols=site.provider.protocols,
             home_by_id=site.provider.home_layout is HomeLayout.ID,
+            limit=site.limit,
         )
         try:
-            applied = site.apply(change)
-        except ScimError as error:
-            if isinstance(error.__cause__, Taken):
-                self._contest(document, error.__cause__)
-            raise
-        site.store.scim_waiting.settle(site.name, facts.external_id, facts.user_name)
+            applied = self._apply(change, document)
+        except Held as error:  # an inactive person who would take over a user who is active here
+            raise site.held(error.user_id, "disable", error) from error
+        try:
+            site.store.scim_waiting.settle(site.name, facts.external_id, facts.user_name)
+        except StoreError as error:  # the user is made, and the next round settles it
+            log.warning("scim.conflict_not_settled", provider=site.name, error=str(error))
         return self._told(request, self._found(applied.subject_id), applied, ignored, created=True)
 
     def read(self, request: ScimRequest, user_id: str) -> ScimAnswer:
@@ -62,20 +69,14 @@ class UserVerbs:
         known = request.known_versions()
         meta = meta_of(row)
         headers = {"ETag": meta.etag}
-        if known is not None and str(row.version) in known:
+        # Joining a group is no new version of the user: with the groups in it, the answer may differ all the same.
+        if known is not None and str(row.version) in known and not wanted.wants("groups"):
             return ScimAnswer(304, None, headers)
         return ScimAnswer(200, wanted.apply(self.rendered([row], wanted)[0]), headers)
 
     def replace(self, request: ScimRequest, user_id: str) -> ScimAnswer:
-        """Put a whole user in place of the present one; 200. An externalId that is not said stays: it is the link."""
-
-        def made(present: Document, body: object) -> tuple[Document, tuple[str, ...]]:
-            document, ignored = replaced_user(present, body)
-            if "externalId" in present and "externalId" not in document:
-                document = finished_user({**document, "externalId": present["externalId"]})
-            return document, ignored
-
-        return self._update(request, user_id, made)
+        """Put a whole user in place of the present one; 200."""
+        return self._update(request, user_id, replaced_user)
 
     def patch(self, request: ScimRequest, user_id: str) -> ScimAnswer:
         """Change some of a user; 200."""
@@ -112,14 +113,20 @@ class UserVerbs:
         ]
 
     def _update(self, request: ScimRequest, user_id: str, made: Made) -> ScimAnswer:
+        """Change a user. An externalId can be corrected and not taken away: it is the link, also of a tombstone."""
         site, body, expected = self._site, request.json(), request.expected_versions()
         for tries in range(TRIES):
             row = self._found(user_id)
             checked_version(expected, row.version)
             document, ignored = made(row.document, body)
-            change = ScimUpdateUser(site.name, user_id, facts_of(document), document, row.version, site.limit)
+            if "externalId" in row.document and "externalId" not in document:
+                document = finished_user({**document, "externalId": row.document["externalId"]})
+            facts = facts_of(document)
+            change = ScimUpdateUser(
+                site.name, user_id, facts, document, row.version, site.limit, says_active=speaks_of_access(body)
+            )
             try:
-                applied = site.apply(change)
+                applied = self._apply(change, document)
             except Stale as error:  # somebody else changed it in between: what was said goes on top of that
                 if tries == TRIES - 1:
                     raise ScimError(409, error.message) from None
@@ -129,6 +136,15 @@ class UserVerbs:
                 raise site.held(user_id, "disable", error) from error
             return self._told(request, self._found(user_id), applied, ignored)
         raise ScimError(500, "The user could not be changed.")  # pragma: no cover - the last round gives or raises
+
+    def _apply(self, change: ScimCreateUser | ScimUpdateUser, document: Document) -> Applied:
+        """Make a change; a name that is somebody else's is kept for an admin to look at."""
+        try:
+            return self._site.apply(change)
+        except ScimError as error:
+            if isinstance(error.__cause__, Taken):
+                self._contest(document, error.__cause__)
+            raise
 
     def _found(self, user_id: str) -> ScimUser:
         row = self._site.store.scim_people.by_id(self._site.name, user_id)
@@ -145,6 +161,9 @@ class UserVerbs:
         if created:
             headers["Location"] = resource["meta"]["location"]
         changed = {**(applied.detail if applied.changed else {}), **({"ignored": list(ignored)} if ignored else {})}
+        if "external_id" in changed and looks_like_nickname(row.document):
+            changed["external_id_looks_like"] = "mailNickname"
+            log.warning("scim.external_id_is_a_nickname", provider=self._site.name, user=row.document["userName"])
         return ScimAnswer(201 if created else 200, wanted.apply(resource), headers, row.document["userName"], changed)
 
     def _projection(self, request: ScimRequest) -> Projection:
@@ -155,8 +174,17 @@ class UserVerbs:
         name = self._site.provider.default_group
         if name is None:
             return None
-        known = self._site.store.groups.by_name(canonical_name(name))
-        return known.id if known is not None else self._site.apply(CreateGroup(name)).subject_id
+        groups, key = self._site.store.groups, canonical_name(name)
+        known = groups.by_name(key)
+        if known is not None:
+            return known.id
+        try:
+            return self._site.apply(CreateGroup(name)).subject_id
+        except ScimError:  # another request has made it meanwhile
+            known = groups.by_name(key)
+            if known is None:
+                raise
+            return known.id
 
     def _contest(self, document: Document, error: Taken) -> None:
         """Let an admin see whom the client could not make: the name is another source's, or was."""
@@ -171,6 +199,7 @@ class UserVerbs:
             reason=error.message,
             document=document,
             asked_at=site.clock(),
+            held_as=error.held_as,
         )
         site.store.scim_waiting.contest(conflict)
 

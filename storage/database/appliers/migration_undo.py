@@ -103,6 +103,7 @@ def _conflicts(tx: Connection, row: Row[Any], before: Before, user: User, now: f
         "provider": said.provider,
         "key": external_id or user_name,
         "external_id": external_id,
+        "held_as": next((str(known["held_as"]) for known in before.conflicts), "alias"),
         "user_name": user_name,
         "holder_id": user.id,
         "reason": GIVEN_BACK,

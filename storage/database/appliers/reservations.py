@@ -26,7 +26,7 @@ def take_name(tx: Connection, name: str, user_id: str) -> None:
     """Return if this user may have the canonical name; Taken if it is, or was, another's."""
     for what, _, holder in holders(tx, {name}):
         if holder != user_id:
-            raise Taken(_TAKEN[what].format(name=name), holder)
+            raise Taken(_TAKEN[what].format(name=name), holder, what)
 
 
 def take_home(tx: Connection, home: str, user_id: str) -> str:

@@ -149,7 +149,7 @@ def _delete(tx: Connection, change: ScimDeleteGroup) -> Effect:
         tx.execute(delete(groups).where(groups.c.id == row.group_id))
     else:
         tx.execute(update(groups).where(groups.c.id == row.group_id).values(managed_by=Owner.MANUAL.value))
-    detail: dict[str, object] = {"provider": change.provider, "members": len(moves.left), "kept": needed or others}
+    detail: dict[str, object] = {"provider": change.provider, "left": len(moves.left), "kept": needed or others}
     return Effect("group.departed", f"group:{name}", row.group_id, affected, detail=detail, also=also)
 
 

@@ -31,7 +31,7 @@ _ACTIVE = (
 )
 
 
-def refuse_burst(tx: Connection, provider: str, limit: EndLimit, now: float) -> None:
+def refuse_burst(tx: Connection, provider: str, limit: EndLimit, now: float, user_id: str) -> None:
     """Raise Held if one more end is more than may be; the transaction holds the lock of changes, so nobody races."""
     ended = tx.execute(_ENDED, {"provider": provider, "since": now - DAY_S}).scalar_one()
     if ended < limit.count:
@@ -41,5 +41,6 @@ def refuse_burst(tx: Connection, provider: str, limit: EndLimit, now: float) -> 
     if ended >= allowed:
         raise Held(
             f"{ended} users of {provider} lost access within a day, and without an admin's word at most {allowed} may. "
-            f"Next: quaymaster scim held {provider}"
+            f"Next: quaymaster scim held {provider}",
+            user_id,
         )

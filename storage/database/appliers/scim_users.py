@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from storage.database.appliers.aliases import holders, set_aliases
-from storage.database.appliers.effect import Effect, new_id, user_named
+from storage.database.appliers.effect import Also, Effect, new_id, user_named
 from storage.database.appliers.reservations import home_of_new_user, release_name, reserve, take_name
 from storage.database.appliers.roles import give_roles
 from storage.database.appliers.scim_limit import refuse_burst
@@ -28,7 +28,7 @@ from storage.database.scim_changes import (
     ScimUpdateUser,
     ScimUserChange,
 )
-from storage.database.scim_tables import STILL_THE_CLIENTS, scim_emails, scim_holds, scim_users
+from storage.database.scim_tables import STILL_THE_CLIENTS, scim_emails, scim_groups, scim_holds, scim_users
 from storage.database.tables import aliases, memberships, users
 
 _BY_ID = select(scim_users).where(scim_users.c.user_id == bindparam("user_id"))
@@ -128,7 +128,7 @@ def _linked(tx: Connection, change: ScimCreateUser) -> Identity | None:
     user = user_named(tx, link.user_id)
     is_visible = tx.execute(_FOUND, {"user_id": user.id, "provider": change.provider}).first() is not None
     if is_visible or user.managed_by not in ADOPTED or user.provider != change.provider:
-        raise Taken("A user with this externalId exists already.", user.id)
+        raise Taken("A user with this externalId exists already.", user.id, "link")
     return link
 
 
@@ -200,11 +200,9 @@ def _update(tx: Connection, change: ScimUpdateUser, now: float) -> Effect:
     values: dict[str, object] = _ended(tx, change, old, new.status, now)
     detail |= _write_user(tx, old, new, now) | follow_link(tx, change.provider, old.id, facts, now)
     is_same = row.document == dict(change.document) and not detail
-    # The client's last word counts: an admin must not approve an end that the client has taken back.
-    if tx.execute(delete(scim_holds).where(scim_holds.c.user_id == old.id)).rowcount and facts.active:
-        detail["end_withdrawn"] = True
+    also = _settle_hold(tx, change, old)
     if is_same:
-        return Effect("user.updated", old.name, old.id, changed=bool(detail), detail=detail)
+        return Effect("user.updated", old.name, old.id, changed=bool(also), also=also)
     values |= {
         "user_name": key,
         "document": dict(change.document),
@@ -216,7 +214,22 @@ def _update(tx: Connection, change: ScimUpdateUser, now: float) -> Effect:
     affected = (old.id,) if detail.keys() & _RIGHTS else ()
     if "name" in detail:
         detail["old_name"] = old.name
-    return Effect(_kind(old, new), new.name, old.id, affected, detail=detail)
+    return Effect(_kind(old, new), new.name, old.id, affected, detail=detail, also=also)
+
+
+def _settle_hold(tx: Connection, change: ScimUpdateUser, user: User) -> tuple[Also, ...]:
+    """Drop what waits of the user's end where it is done or the client has taken it back, in so many words.
+
+    A request that says nothing of access leaves it, and so does a word of access after a delete that waits.
+    """
+    mine = scim_holds.c.user_id == user.id
+    if not change.facts.active:
+        tx.execute(delete(scim_holds).where(mine, scim_holds.c.action == "disable"))
+        return ()
+    if not change.says_active:
+        return ()
+    dropped = tx.execute(delete(scim_holds).where(mine, scim_holds.c.action == "disable")).rowcount
+    return (Also("scim.end_withdrawn", user.name, user.id, {"provider": change.provider}),) if dropped else ()
 
 
 def _told(user: User, facts: PersonFacts) -> User:
@@ -235,9 +248,9 @@ def _name(  # noqa: PLR0917 - the steps of one decision, in its order
     if user.name != said:
         told = set_aliases(tx, user.id, {wanted} - {user.name}, Owner.SCIM)
         if told.pop("aliases_refused", None):  # but an alias that the site itself gave the user is as good
-            others = [holder for _, _, holder in holders(tx, {wanted}) if holder != user.id]
+            others = [(holder, what) for what, _, holder in holders(tx, {wanted}) if holder != user.id]
             if others:
-                raise Taken(f"The name {wanted!r} is taken.", others[0])
+                raise Taken(f"The name {wanted!r} is taken.", *others[0])
         detail |= told
         return user.name
     if wanted != user.name:
@@ -266,7 +279,7 @@ def _ended(
     if old.status is not Status.ACTIVE:
         return {}
     if change.limit is not None:
-        refuse_burst(tx, change.provider, change.limit, now)
+        refuse_burst(tx, change.provider, change.limit, now, old.id)
     return {"ended_at": now, "ended_approved": change.limit is None}
 
 
@@ -292,7 +305,7 @@ def _refuse_second(tx: Connection, provider: str, key: str, user_id: str) -> Non
     """Raise Taken if another of the provider's users has this userName, also one whom the client has deleted."""
     holder = tx.execute(_BY_NAME, {"provider": provider, "user_name": key}).scalar_one_or_none()
     if holder is not None and holder != user_id:
-        raise Taken("A user with this userName exists already.", holder)
+        raise Taken("A user with this userName exists already.", holder, "name")
 
 
 def _kind(old: User, new: User) -> str:
@@ -314,6 +327,8 @@ def _delete(tx: Connection, change: ScimDeleteUser, now: float) -> Effect:
     held = (memberships.c.user_id == old.id, memberships.c.owner == Owner.SCIM.value)
     groups_left = sorted(tx.execute(select(memberships.c.group_id).where(*held)).scalars())
     tx.execute(delete(memberships).where(*held))
+    raised = {"version": scim_groups.c.version + 1, "modified_at": now}
+    tx.execute(update(scim_groups).where(scim_groups.c.group_id.in_(groups_left)).values(**raised))
     roles = give_roles(tx, change.provider, [old.id])
     values: dict[str, object] = {
         "deleted_at": now,

@@ -11,6 +11,8 @@ from storage.database.appliers.effect import Also, Effect, chunks, user_named
 from storage.database.appliers.scim_users import apply_scim_user_change, scim_row
 from storage.database.errors import NotFoundInStore
 from storage.database.names import shown
+from storage.database.provisioning import status_after
+from storage.database.records import Owner, User
 from storage.database.scim_changes import (
     ApproveEnds,
     DismissEnds,
@@ -20,7 +22,7 @@ from storage.database.scim_changes import (
     ScimWaitingChange,
 )
 from storage.database.scim_tables import scim_emails, scim_holds, scim_users
-from storage.database.tables import identities
+from storage.database.tables import identities, users
 
 DELETE = "delete"
 
@@ -37,15 +39,15 @@ def apply_scim_waiting_change(tx: Connection, change: ScimWaitingChange, now: fl
 
 def _approve(tx: Connection, change: ApproveEnds, now: float) -> Effect:
     held = select(scim_holds.c.user_id, scim_holds.c.action).where(scim_holds.c.provider == change.provider)
-    shown_ids = frozenset(change.user_ids)
-    waiting = {row.user_id: row.action for row in tx.execute(held) if row.user_id in shown_ids}
+    were_shown = frozenset(change.ends)
+    waiting = {row.user_id: row.action for row in tx.execute(held) if (row.user_id, row.action) in were_shown}
     done: list[Effect] = []
     for user_id, action in sorted(waiting.items()):
         try:
             done.append(_end(tx, change.provider, user_id, action, now))
         except NotFoundInStore:  # somebody else's by now
             continue
-    dropped = _drop(tx, change.provider, waiting)
+    _drop(tx, change.provider, waiting)
     uncounted = (
         scim_users.c.provider == change.provider,
         scim_users.c.ended_at.is_not(None),
@@ -56,13 +58,16 @@ def _approve(tx: Connection, change: ApproveEnds, now: float) -> Effect:
     ended = tuple(user_id for one in done for user_id in one.users)
     also = tuple(Also(one.kind, one.subject, one.subject_id, one.detail) for one in done if one.changed)
     subject = f"provider:{change.provider}"
-    return Effect("scim.ends_approved", subject, change.provider, ended, bool(dropped or seen), detail, also)
+    return Effect("scim.ends_approved", subject, change.provider, ended, bool(waiting or seen), detail, also)
 
 
 def _end(tx: Connection, provider: str, user_id: str, action: str, now: float) -> Effect:
     if action == DELETE:
         return apply_scim_user_change(tx, ScimDeleteUser(provider, user_id, limit=None), now)
-    row, user = scim_row(tx, provider, user_id), user_named(tx, user_id)
+    user = user_named(tx, user_id)
+    if user.managed_by is Owner.SCIM and user.provider == provider and not _has_document(tx, user_id):
+        return _end_without_words(tx, user, provider)
+    row = scim_row(tx, provider, user_id)
     mine = (identities.c.user_id == user_id, identities.c.provider == provider)
     links = select(identities.c.external_id).where(*mine).order_by(identities.c.linked_at.desc())
     external_id = tx.execute(links).scalars().first() or ""  # an admin may have taken the link away
@@ -73,11 +78,32 @@ def _end(tx: Connection, provider: str, user_id: str, action: str, now: float) -
     )
 
 
+def _has_document(tx: Connection, user_id: str) -> bool:
+    return tx.execute(select(scim_users.c.user_id).where(scim_users.c.user_id == user_id)).first() is not None
+
+
+def _end_without_words(tx: Connection, user: User, provider: str) -> Effect:
+    """End a user whom an admin handed over and whom the client has only tried to make, as one who is inactive."""
+    status = status_after(user.status, active=False)
+    changed = status is not user.status
+    tx.execute(update(users).where(users.c.id == user.id).values(status=status.value))
+    mine = (identities.c.user_id == user.id, identities.c.provider == provider)
+    tx.execute(update(identities).where(*mine).values(active=False))
+    detail: dict[str, object] = {"provider": provider}
+    return Effect("user.deprovisioned", user.name, user.id, (user.id,) if changed else (), changed, detail)
+
+
 def _dismiss(tx: Connection, change: DismissEnds) -> Effect:
-    dropped = _drop(tx, change.provider, change.user_ids)
-    detail: dict[str, object] = {"dismissed": dropped, "users": [shown(user_id) for user_id in change.user_ids]}
+    wanted = frozenset(change.user_ids)
+    held = select(scim_holds.c.user_id, users.c.name).join(users, users.c.id == scim_holds.c.user_id)
+    rows = tx.execute(held.where(scim_holds.c.provider == change.provider)).all()
+    stay = {row.user_id: row.name for row in rows if row.user_id in wanted}
+    _drop(tx, change.provider, stay)
+    about: dict[str, object] = {"provider": change.provider}
+    also = tuple(Also("scim.end_dismissed", name, user_id, about) for user_id, name in sorted(stay.items()))
+    detail: dict[str, object] = {"dismissed": len(stay), "users": [shown(user_id) for user_id in change.user_ids]}
     subject = f"provider:{change.provider}"
-    return Effect("scim.ends_dismissed", subject, change.provider, changed=bool(dropped), detail=detail)
+    return Effect("scim.ends_dismissed", subject, change.provider, changed=bool(stay), detail=detail, also=also)
 
 
 def _drop(tx: Connection, provider: str, user_ids: Iterable[str]) -> int:

@@ -171,7 +171,13 @@ def _adopt(tx: Connection, change: AdoptUser, now: float) -> Effect:
     link = Identity(user.id, change.provider, change.external_id, now, change.hint)
     if old is not None:  # what the source said of the old entry is the source's still, and no admin's word
         said = identity_of(old)
-        link = replace(link, role=said.role, role_overruled=said.role_overruled, expires_at=said.expires_at)
+        link = replace(
+            link,
+            active=said.active or user.managed_by is not change.owner,  # who was ended by this source stays so
+            role=said.role,
+            role_overruled=said.role_overruled,
+            expires_at=said.expires_at,
+        )
     tx.execute(insert(identities), _link_row(link))
     if new.method not in checks.LOCAL_METHODS:  # a hash that must never be compared must not be kept
         tx.execute(delete(passwords).where(passwords.c.user_id == user.id))

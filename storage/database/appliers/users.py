@@ -128,8 +128,14 @@ def _refuse_ended_by_source(tx: Connection, user: User) -> None:
     ended = select(identities.c.provider).where(
         identities.c.user_id == user.id, identities.c.provider == user.provider, identities.c.active.is_(False)
     )
-    if user.managed_by in checks.DIRECTORY_OWNERS and tx.execute(ended).first():
+    if user.managed_by in checks.DIRECTORY_OWNERS and (tx.execute(ended).first() or _ended_by_client(tx, user)):
         raise Conflict(f"{user.provider} says that {user.name!r} is disabled or gone; enable the person there.")
+
+
+def _ended_by_client(tx: Connection, user: User) -> bool:
+    """Whether a SCIM client has ended the person, also where an admin has taken the link away since."""
+    row = tx.execute(select(scim_users).where(scim_users.c.user_id == user.id)).one_or_none()
+    return row is not None and (row.deleted_at is not None or row.document.get("active") is False)
 
 
 def _rename(tx: Connection, change: RenameUser, now: float) -> Effect:
@@ -164,10 +170,26 @@ def _set_method(tx: Connection, change: SetMethod) -> Effect:
 
 
 def forget_scim(tx: Connection, user_id: str) -> None:
-    """Let no SCIM client see the user any more, who is somebody else's from now on."""
+    """Let no SCIM client see the user any more, who is somebody else's from now on.
+
+    Whom the client had deleted is not brought back by signing in at the provider either.
+    """
+    _keep_grave(tx, user_id)
     tx.execute(delete(scim_users).where(scim_users.c.user_id == user_id))
     tx.execute(delete(scim_emails).where(scim_emails.c.user_id == user_id))
     tx.execute(delete(scim_holds).where(scim_holds.c.user_id == user_id))
+
+
+def _keep_grave(tx: Connection, user_id: str) -> None:
+    row = tx.execute(select(scim_users).where(scim_users.c.user_id == user_id)).one_or_none()
+    if row is None or row.deleted_at is None:
+        return
+    mine = (identities.c.user_id == user_id, identities.c.provider == row.provider)
+    for external_id in tx.execute(select(identities.c.external_id).where(*mine)).scalars().all():
+        same = (tombstones.c.provider == row.provider, tombstones.c.external_id == external_id)
+        tx.execute(delete(tombstones).where(*same))
+        grave = {"provider": row.provider, "external_id": external_id, "user_id": user_id, "name": row.user_name}
+        tx.execute(insert(tombstones), grave | {"at": row.deleted_at})
 
 
 def _keep_memberships(tx: Connection, user: User) -> None:

@@ -117,6 +117,7 @@ def _client() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_scim_requests_at", "scim_requests", ["at"])
+    op.create_index("ix_scim_requests_subject", "scim_requests", ["subject", "id"])
     op.create_index("ix_scim_requests_provider", "scim_requests", ["provider", "id"])
 
 
@@ -139,6 +140,7 @@ def _waiting() -> None:
         sa.Column("external_id", sa.Text, nullable=False),
         sa.Column("user_name", sa.Text, nullable=False),
         sa.Column("holder_id", sa.Text, nullable=False),
+        sa.Column("held_as", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("document", sa.JSON, nullable=False),
         sa.Column("since", sa.Double, nullable=False),

@@ -10,6 +10,7 @@ from storage.database.changes import (
     Provision,
     ProvisionGroup,
     SetMethod,
+    UnlinkIdentity,
     UnmapRole,
     UpdateUser,
     UserFields,
@@ -117,7 +118,7 @@ def test_the_highest_role_counts(mapped: Store) -> None:
 
 
 def test_a_mapping_counts_for_those_who_are_in_already(store: Store) -> None:
-    """Made, changed and ended: each member's role follows at once, with a revocation each, and the rest hear nothing."""
+    """Made, changed and ended: each member's role follows at once with a revocation, and the rest hear nothing."""
     ids = join_many(store, 3)
     make_scim_group(store, "Admins", *ids[:2], external_id=ADMINS)
     told = [map_role(store, ADMINS, Role.ADMIN), map_role(store, ADMINS, Role.ADMIN)]
@@ -196,6 +197,21 @@ def test_a_second_link_of_an_admins_makes_no_admin_for_ever(mapped: Store) -> No
     assert not any(link.role_overruled for link in mapped.users.identities_of(user.id))
 
 
+def test_who_has_no_link_is_given_no_role(mapped: Store) -> None:
+    """An admin has said that the client's person is not this user; the client's next word of the user links anew."""
+    user = join(mapped)
+    group = make_scim_group(mapped, "Admins", external_id=ADMINS)
+    mapped.apply(UnlinkIdentity(user.id, ENTRA, "oid-ann"), actor=ACTOR)
+    regroup(mapped, group, AddMembers((user.id,)))
+    without = role(mapped, user)
+    say(mapped, user, title="Captain")
+    regroup(mapped, group, RemoveMembers((user.id,)), AddMembers((user.id,)))
+    regroup(mapped, group, RemoveMembers((user.id,)))
+    regroup(mapped, group, AddMembers((user.id,)))
+
+    assert (without, role(mapped, user)) == (Role.USER, Role.ADMIN)
+
+
 def test_who_is_somebody_elses_keeps_the_role(mapped: Store) -> None:
     """Whoever an admin has moved away is no longer the groups' to raise or lower."""
     user = join(mapped)
@@ -231,6 +247,7 @@ def test_an_inactive_members_role_follows_too(mapped: Store) -> None:
     assert role(mapped, user) is Role.USER
 
 
+@pytest.mark.long
 def test_hundreds_of_roles_change_in_one_request(mapped: Store) -> None:
     """More than one statement may name; one revocation each, and one event each for joining and for the role."""
     ids = join_many(mapped, 501)

@@ -55,6 +55,7 @@ def crowd(store: Store, group_id: str, count: int) -> list[str]:
     return ids
 
 
+@pytest.mark.long
 def test_one_more_of_fifty_thousand(store: Store) -> None:
     """Adding, removing, renaming, asking and deleting run the same statements, and none reads all members."""
     few, many = make_scim_group(store, "Few", external_id="g-few"), make_scim_group(store, "Many", external_id="g-many")
@@ -131,9 +132,23 @@ def test_a_few_of_many_are_found_by_their_own_index(store: Store, *, role: bool)
         plans = {
             text: " ".join(str(line) for line in connection.exec_driver_sql(explain + text, parameters))
             for text, parameters in ran
-            if " memberships" in text or " identities" in text
+            if " memberships" in text or " identities" in text or " scim_users" in text
         }
 
     assert len(plans) >= 2
-    whole = ("ix_memberships_group_id", "uq_identities_provider", "sqlite_autoindex_identities_1")
+    whole = ("ix_memberships_group_id", "uq_identities_provider", "sqlite_autoindex_identities_1", "ix_scim_users_")
     assert [text for text, plan in plans.items() if any(name in plan for name in whole)] == []
+    assert any(" scim_users" in text for text in plans)
+
+
+def test_a_large_move_of_roles_is_told_once(store: Store) -> None:
+    """One event has everybody's new role."""
+    group = make_scim_group(store, "Crew", external_id="g-1")
+    ids = crowd(store, group, 1001)
+    last = store.audit.tail(limit=1)[0].id
+    store.apply(MapRole(ENTRA, "g-1", Role.GROUP_ADMIN, "Crew"), actor=ACTOR)
+    regroup(store, group, external_id="g-2")
+
+    events = store.audit.tail(after_id=last)
+    assert [one.kind for one in events] == ["provider.role_mapped", "group.updated", "group.roles_given"]
+    assert (events[2].detail or {})["roles"] == dict.fromkeys(ids, "user")

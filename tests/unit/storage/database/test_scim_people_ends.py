@@ -19,7 +19,7 @@ from storage.database.changes import (
     SetStatus,
 )
 from storage.database.records import Method, Owner, Role, Status, User
-from storage.database.scim_changes import EndLimit, PersonFacts, RestoreUser, ScimDeleteUser
+from storage.database.scim_changes import EndLimit, RestoreUser, ScimDeleteUser
 from storage.database.scim_tables import scim_users
 from storage.database.store import Conflict, Held, NotFoundInStore, Stale, Store, Taken
 from tests.support.scim_rows import (
@@ -362,4 +362,3 @@ def test_groups_are_not_touched_by_an_end(store: Store) -> None:
     say(store, user, active=False)
 
     assert (held(store, crew), group_said(store, crew)) == ({user.id}, before)
-    assert PersonFacts("x").active
