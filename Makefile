@@ -3,15 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 QUICK := -q -n 2 -m "not system"
-# The inner loop has SQLite only: what needs a PostgreSQL server, mostly the same tests once more, is left to `make test`.
-INNER := -q -n 2 -m "not system and not postgres"
+# Left to `make test`: PostgreSQL (mostly the same tests once more), work of seconds, and four of five random examples.
+INNER := -q -n 2 -m "not system and not postgres and not long" --hypothesis-profile=inner
 # What is tested against auth_backends/ and storage/, whose branch coverage must stay at 95 % or more.
 COVERED := tests/unit/auth_backends tests/unit/storage tests/contract tests/fuzz tests/front_ends/test_decision_table.py
 # The same against real directories; the other tests of that folder start the whole server.
 DIRECTORIES := tests/directories
 WHOLE := tests/directories/test_directory_sign_in.py
 
-# Also where the shell forbids byte code: to compile and rewrite all the tests anew takes each process ten seconds.
+# Also where the shell forbids it: without kept byte code each process compiles and rewrites all the tests anew.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test check lint types unit clean

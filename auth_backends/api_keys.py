@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from auth_backends.api import Secret
 from auth_backends.secret_texts import IssuedSecret, ParsedSecret, SecretForm
 
 PREFIX = "qm_"
 SCIM_PREFIX = "qms_"
 FORM = SecretForm(PREFIX)
+_INVISIBLE = r"[\s\u200b-\u200f\u2060\ufeff]"  # white space, and what web pages and editors add unseen
+_BEGINS = re.compile(rf"{_INVISIBLE}*(?:bearer{_INVISIBLE}+)?qms?_", re.IGNORECASE)
+_ANYWHERE = re.compile(r"qms?_[0-9a-f]{32}_", re.IGNORECASE)
 
 IssuedApiKey = IssuedSecret
 ParsedApiKey = ParsedSecret
@@ -36,6 +41,8 @@ def parse(token: Secret) -> ParsedApiKey:
 def looks_like_api_key(secret: Secret) -> bool:
     """Whether a text sent as a password is meant as an API key, be it mistyped: such a text is never a password.
 
-    A SCIM client's token typed here by mistake is none either, and must reach no directory.
+    That is what begins as a key does, in any case, behind white space or the word Bearer, and what has a key's prefix
+    and id anywhere in it. A SCIM client's token typed here by mistake is none either, and must reach no directory.
     """
-    return secret.reveal().startswith((PREFIX, SCIM_PREFIX))
+    text = secret.reveal()
+    return _BEGINS.match(text) is not None or _ANYWHERE.search(text) is not None

@@ -12,7 +12,7 @@ API_USER = "@api"
 def credential_from_password(username: str, secret: Secret) -> Password | ApiKeyToken:
     """Tell an API key from a password, by the text alone.
 
-    A text that begins as an API key is never treated as a password, so that a mistyped key is
+    A text that is meant as an API key is never treated as a password, so that a mistyped key is
     neither hashed nor sent to a directory.
     """
     if looks_like_api_key(secret) or username.casefold() == API_USER:

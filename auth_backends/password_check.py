@@ -17,6 +17,7 @@ from auth_backends.api import (
     Unavailable,
     Verdict,
 )
+from auth_backends.api_keys import looks_like_api_key
 from auth_backends.cache import VerdictCache
 from auth_backends.case import Case, accepted, refuse, try_later
 from auth_backends.passwords import usable
@@ -45,8 +46,11 @@ class PasswordCheck:
         return backend if isinstance(backend, LockingBackend) else None
 
     def check(self, case: Case, account: Account, password: Password) -> Accepted:
-        """Give the yes of the user's authority, or stop. On WebDAV a recent yes is remembered."""
-        if not usable(password.secret):
+        """Give the yes of the user's authority, or stop. On WebDAV a recent yes is remembered.
+
+        Here, too, a text that is meant as an API key is none: it can also come as the password beside an SSH key.
+        """
+        if not usable(password.secret) or looks_like_api_key(password.secret):
             raise refuse(Reason.UNUSABLE_PASSWORD)
         backend = self.authority(account.user, Password)
         if case.attempt.front_end is not FrontEnd.WEBDAV:

@@ -11,7 +11,7 @@ import argon2
 from argon2.exceptions import VerifyMismatchError
 
 from auth_backends.api import Secret
-from auth_backends.api_keys import PREFIX
+from auth_backends.api_keys import PREFIX, looks_like_api_key
 
 MAX_PASSWORD = 1024  # characters
 WAIT_S = 5.0
@@ -52,13 +52,13 @@ class PasswordHasher:
     def hash(self, secret: Secret) -> str:
         """Give the hash to keep for a new password.
 
-        Raises PasswordRefused if the text can't be a password (see ``usable``) or begins as an API
-        key does.
+        Raises PasswordRefused if the text can't be a password (see ``usable``) or would be taken for an
+        API key when it is typed.
         """
         if not usable(secret):
             raise PasswordRefused(f"a password has 1 to {MAX_PASSWORD} characters and no NUL")
-        if secret.reveal().startswith(PREFIX):
-            raise PasswordRefused(f"a password must not begin with {PREFIX}: that is how API keys begin")
+        if looks_like_api_key(secret):
+            raise PasswordRefused(f"a password must not begin with {PREFIX} or hold a key: it is taken for an API key")
         return self.rehash(secret)
 
     def rehash(self, secret: Secret) -> str:

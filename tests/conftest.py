@@ -5,7 +5,9 @@ from __future__ import annotations
 pytest_plugins = [
     "tests.support.dav_site",
     "tests.support.directories.fixtures",
+    "tests.support.examples",
     "tests.support.postgres",
     "tests.support.shared_server",
+    "tests.support.statements",
     "tests.support.stores",
 ]

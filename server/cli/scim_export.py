@@ -10,16 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.cli.output import Failure, emit_record, note, warn
+from storage.database.errors import InvalidName
+from storage.database.names import canonical_name
 from storage.database.scim_log import ScimRequestRow
 
-CREATED = 201
+CREATED, NOT_FOUND, CONFLICT = 201, 404, 409
+REFUSED = 400
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 METHODS = BODY_METHODS | {"GET", "DELETE"}
 NOT_PLAYABLE = frozenset({304, 401, 403, 408, 412, 413, 429})  # hang on headers, the credential, size or speed
 SERVER_FAILED = 500
 MAX_STEP_NAME = 100
+UNIQUE = {"Users": frozenset({"username", "externalid"}), "Groups": frozenset({"displayname", "externalid"})}
+Unique = tuple[str, str, str]
+"""A kind of resource, an attribute of which no two have the same value, and a value."""
 _ID = re.compile(r"(?:(?<=%[0-9A-Fa-f]{2})|(?<![0-9A-Za-z]))[0-9a-f]{32}(?![0-9A-Za-z])")
 _MOUNT = re.compile(r"/scim/v2(/[a-z][a-z0-9-]{0,31}(?=/))?(?P<path>/.*)", re.ASCII | re.DOTALL)
+_MASKED = re.compile(r'"(path|filter)":"\*\*\*"', re.IGNORECASE)  # it named a secret, and is not what was sent
 _EXTERNAL_ID = re.compile(r'"externalId"\s*:\s*"([0-9a-f]{32})"')
 
 
@@ -29,6 +36,8 @@ class _Recorder:
 
     foreign: frozenset[str]
     known: dict[str, str] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    said: set[Unique] = field(default_factory=set)
     left_out: int = 0
 
     def steps(self, rows: Sequence[ScimRequestRow]) -> Iterator[dict[str, object]]:
@@ -43,6 +52,8 @@ class _Recorder:
         found = _MOUNT.fullmatch(row.path)
         is_playable = row.status < SERVER_FAILED and row.status not in NOT_PLAYABLE
         if found is None or row.method not in METHODS or not is_playable or "${" in row.path + row.request:
+            return None
+        if _MASKED.search(row.request) or self._hangs_on_before(row, found["path"]):
             return None
         path, body = self._named(found["path"]), self._named(row.request)
         if path is None or body is None:
@@ -60,8 +71,28 @@ class _Recorder:
         step["expect"] = {"status": row.status}
         if row.status == CREATED and (made := _id_of(row.response)):
             self.known[made] = f"r{number}"
+            self.deleted.discard(made)
             step["save"] = {self.known[made]: "id"}
+        if row.status < REFUSED:
+            self._remember(row, found["path"])
         return step
+
+    def _hangs_on_before(self, row: ScimRequestRow, path: str) -> bool:
+        """Whether the answer tells of what no earlier step makes: a store without that would answer otherwise."""
+        if row.status == CONFLICT:  # a name or an id that somebody had
+            return not self.said & _uniques(path, row.request)
+        if row.status == NOT_FOUND:  # somebody who was deleted otherwise
+            ids = set(_ID.findall(path + row.request)) & self.known.keys()
+            return bool(ids) and not ids & self.deleted
+        made = _id_of(row.response) if row.status == CREATED else ""
+        return made in self.known and made not in self.deleted  # back, and there is no step of the end
+
+    def _remember(self, row: ScimRequestRow, path: str) -> None:
+        """Keep what names and ids are taken from now on, and who is gone; a past name stays taken."""
+        if row.method == "DELETE":
+            self.deleted |= set(_ID.findall(path))
+        elif row.method in BODY_METHODS:
+            self.said |= _uniques(path, row.request) | _uniques(path, row.response)
 
     def _named(self, text: str) -> str | None:
         """Put names in place of ids; None if there is an id that nobody will know."""
@@ -83,8 +114,8 @@ class Export:
 def exported(provider: str, rows: Sequence[ScimRequestRow]) -> Export:
     """Give requests as a recorded sequence.
 
-    Left out is what cannot be played elsewhere: requests about what was there before, and what was too long to be
-    kept. Every step expects the status that was answered.
+    Left out is what cannot be played elsewhere: requests about what was there before, also where the answer alone tells
+    of it (409, 404), and what was too long to be kept. Every step expects the status that was answered.
     """
     foreign = frozenset(_EXTERNAL_ID.findall("".join(row.request for row in rows)))
     recorder = _Recorder(foreign)
@@ -124,6 +155,45 @@ def write_sequence(file: Path, provider: str, rows: Sequence[ScimRequestRow], *,
         note(f"{export.left_out} requests were left out: they are about what was here before, or were not kept whole.")
     warn(f"{file} holds names and addresses of people; secrets were masked before they were kept.")
     note(f"Play it with: quaymaster scim replay-check {file}")
+
+
+def _uniques(path: str, text: str) -> set[Unique]:
+    """Give what only one resource of its kind can have, of what a body says."""
+    kind = path.split("/")[1].partition("?")[0]
+    wanted = UNIQUE.get(kind, frozenset())
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return set()
+    return {(kind, name, _folded(name, value)) for name, value in _said_in(body) if name in wanted}
+
+
+def _said_in(body: object) -> Iterator[tuple[str, str]]:
+    """Give the texts that a resource or a PATCH says, by the attribute's name in small letters."""
+    if isinstance(body, list):
+        for part in body:
+            yield from _said_in(part)
+    if not isinstance(body, dict):
+        return
+    named = {str(name).lower(): value for name, value in body.items()}
+    path, value = named.get("path"), named.get("value")
+    if isinstance(path, str) and isinstance(value, str):
+        yield path.lower().rpartition(":")[2], value
+    for name, inner in named.items():
+        if isinstance(inner, str):
+            yield name.rpartition(":")[2], inner
+        elif name in {"operations", "value"}:
+            yield from _said_in(inner)
+
+
+def _folded(name: str, value: str) -> str:
+    """Give a value as it is compared: names without case, external ids as they are."""
+    if name == "externalid":
+        return value
+    try:
+        return canonical_name(value)
+    except InvalidName:
+        return value
 
 
 def _id_of(response: str) -> str:

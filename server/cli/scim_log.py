@@ -112,7 +112,11 @@ def log(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the newest requests, oldest first; they are kept for 90 days, and no token or password is among them.
+    """Print the newest requests, oldest first; clients that were not let in are not among them.
+
+    They are kept for 90 days. Masked is what is called like a secret, and what has the form of our keys and tokens; a
+    secret under another name is not known as one. They are written in the background: after a crash the last moment
+    may be missing here, and never in: quaymaster audit tail.
 
     JSON is one array; with --follow, one object on each line.
     """

@@ -86,6 +86,7 @@ def conflict_view(conflict: ScimConflict, holder: User | None, advice: str) -> V
         "user_name": conflict.user_name,
         "external_id": conflict.external_id,
         "reason": conflict.reason,
+        "held_as": conflict.held_as or None,
         "holder": None if holder is None else holder.name,
         "holder_method": None if holder is None else holder.method.value,
         "holder_provider": None if holder is None else holder.provider,

@@ -9,11 +9,11 @@ import typer
 from server.cli import values
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_record, emit_rows, note, printable
+from server.cli.scim_advice import advice_for
 from server.cli.scim_person import person_view
 from server.cli.scim_views import CONFLICT_COLUMNS, HELD_COLUMNS, AnyName, Name, conflict_view, held_view
 from server.cli.views import View
 from storage.database.errors import Conflict
-from storage.database.records import User
 from storage.database.scim_changes import ApproveEnds, DismissEnds, RestoreUser
 from storage.database.scim_waiting import HeldEnd, ScimConflict
 
@@ -43,7 +43,7 @@ def held(name: AnyName = None, config: ConfigOption = None, as_json: JsonOption 
 def approve(
     name: Name, *, users: Users = None, yes: Yes = False, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """End the users whose end waits, after showing them: exactly those, and nobody who comes to wait meanwhile.
+    """End the users whose end waits, after showing them: exactly those, as shown, and nobody who comes meanwhile.
 
     Sessions, transfers, keys and API keys end within a second. All ends so far are taken as seen: the client may put
     out as many again before the next ones wait.
@@ -54,7 +54,7 @@ def approve(
         _show(chosen)
         count = "1 user" if len(chosen) == 1 else f"these {len(chosen)} users"
         values.confirm(f"End the access of {count} of {name}?", yes=yes)
-        applied = site.apply(ApproveEnds(name, tuple(end.user_id for end in chosen)))
+        applied = site.apply(ApproveEnds(name, tuple((end.user_id, end.action) for end in chosen)))
         ended = set(applied.users)
         record: View = {
             "provider": name,
@@ -63,6 +63,8 @@ def approve(
             "still_waiting": len(site.store.scim_waiting.held(name)),
         }
         emit_record(record, as_json=as_json)
+        if record["not_ended"]:
+            note(f"Some are not as they were shown any more, and were left alone; see: quaymaster scim held {name}")
 
 
 def dismiss(
@@ -159,25 +161,4 @@ def _held_view(site: Site, end: HeldEnd) -> View:
 
 def _conflict_view(site: Site, conflict: ScimConflict) -> View:
     holder = site.store.users.by_id(conflict.holder_id) if conflict.holder_id else None
-    return conflict_view(conflict, holder, _advice(site, conflict, holder))
-
-
-def _advice(site: Site, conflict: ScimConflict, holder: User | None) -> str:
-    """Say what solves a conflict. A name once given stays its user's, so that no rename here frees it."""
-    provider, name = conflict.provider, printable(conflict.user_name)
-    again = f"Then let {provider} provision {name} again, on demand or with its next cycle."
-    other = f"Somebody else? Give the person another name there. {again}"
-    if holder is None:
-        return f"{name} was the name of a user who is gone, and stays reserved. {other}"
-    if holder.break_glass:
-        return f"{holder.name} is the admin of last resort and is handed to nobody. {other}"
-    said = site.store.scim_people.any_by_id(holder.id)
-    if said is not None and said.provider == provider and said.deleted_at is not None:
-        return (
-            f"{provider} has deleted {holder.name}, and speaks of {name} under another id. The same person? "
-            f"quaymaster scim restore {holder.name}. {other}"
-        )
-    return (
-        f"{holder.name} has the method {holder.method} and is managed by {holder.managed_by}. The same person? Move "
-        f"the user over: quaymaster user migrate {holder.name} --to {provider}. {other}"
-    )
+    return conflict_view(conflict, holder, advice_for(site.store, conflict, holder))

@@ -27,7 +27,7 @@ from server.cli.user_fields import (
 )
 from server.cli.user_links import adopt, link, unlink
 from server.cli.user_migrate import register as add_migration
-from server.cli.user_status import refused_status
+from server.cli.user_status import refused_status, tell_kept_role
 from server.cli.views import View, api_key_view, grant_view, ssh_key_view, user_view
 from storage.database.changes import (
     CreateUser,
@@ -200,14 +200,17 @@ def set_method(
 ) -> None:
     """Change how a user proves who they are; keys, home and grants stay, and live sessions are checked again.
 
-    A user who becomes an ldap user is linked to the directory as by link.
+    A user who becomes an ldap user is linked to the directory as by link. Of a user whom a provider manages, the role
+    and the memberships that it gave stay.
     """
     with open_site(config) as site:
         user = site.user(name)
         _check_method(method, provider, external_id, break_glass=user.break_glass)
         with linked(site, user, method, provider, external_id):
             site.apply(SetMethod(user.id, method, provider))
-        _emit(site, site.user(name), as_json=as_json)
+        after = site.user(name)
+        _emit(site, after, as_json=as_json)
+        tell_kept_role(site, user, after)
 
 
 @app.command()

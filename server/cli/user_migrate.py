@@ -45,7 +45,7 @@ def migrate(
     ] = None,
     ids: Annotated[
         Path | None,
-        typer.Option("--ids", metavar="FILE", help="CSV of login name and immutable id there. Alone: those users."),
+        typer.Option("--ids", metavar="FILE", help="CSV of login name, immutable id there. Alone: those users."),
     ] = None,
     external_id: Annotated[
         str | None, typer.Option("--external-id", metavar="ID", help="The immutable id there; with one NAME only.")
@@ -69,7 +69,7 @@ def migrate(
 
     Keys, API keys, home, grants and the login name stay. From then on a password is refused on every protocol, sessions
     that were opened with one end, and sessions with keys go on. Each user is one transaction, and can be given back for
-    30 days: see migrate-undo. Exit code 1: somebody who was meant to move did not.
+    30 days: see migrate-undo. Exit code 1: somebody whom you named (also in FILE), or who was ready, did not move.
     """
     with open_site(config) as site:
         method = Method(site.sso(to).method.value)
@@ -141,7 +141,7 @@ def _tell(to: str, wanted: Wanted, candidates: Sequence[Candidate], outcome: Out
                 "Back, within 30 days: quaymaster user migrate-undo --last-batch; see also: quaymaster user migrations"
             )
     settled = {State.READY, State.MIGRATED}
-    left_out = [one.user.name for one in candidates if one.state not in settled] if wanted.by_name else []
+    left_out = [one.user.name for one in candidates if one.user.id in wanted.named and one.state not in settled]
     if outcome.stopped or outcome.failed or left_out:
         missing = [*left_out, *(one.user.name for one in candidates if one.user.id in outcome.failed)]
         raise Failure(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from server.cli.context import Site
-from server.cli.output import moment
+from server.cli.output import moment, printable
+from server.cli.scim_matches import doubt, matching
 from server.cli.user_migrate_clash import id_clash, name_clash
+from server.cli.user_migrate_keys import key_notes, opens
 from server.http.scim.person import facts_of
 from storage.database.migration_changes import MigrateUser
 from storage.database.migrations_log import LiveKeys
@@ -97,6 +100,7 @@ class Plan:
         self._site = site
         self._to = to
         self._ids = ids
+        self._now = now
         self._include_blocked = include_blocked
         known = site.store.migrations
         self._links = known.links(to)
@@ -130,24 +134,42 @@ class Plan:
         if why := not_movable(user):
             return replace(one, state=State.NOT_MOVABLE, reason=why)
         if given := self._ids.get(user.id):
-            return replace(one, external_id=given, found_by=FoundBy.OPTION, said=self._said_of(user, given))
+            said = self._said_of(user, given, decided=True)
+            return replace(one, external_id=given, found_by=FoundBy.OPTION, said=said)
         if links := self._links.get(user.id):
-            return replace(one, external_id=links[0], found_by=FoundBy.LINK, said=self._said_of(user, links[0]))
-        waiting = self._waiting.get(user.id, [])
-        if len(waiting) == 1:
-            external_id = waiting[0].external_id or user.id
-            return replace(one, external_id=external_id, found_by=FoundBy.SCIM, said=waiting[0])
-        why = f"{self._to} has spoken of nobody who would be this user"
-        if waiting:
-            why = f"{len(waiting)} people of {self._to} could be this user: {', '.join(w.user_name for w in waiting)}"
-        return replace(one, state=State.NO_LINK, reason=why)
+            said = self._said_of(user, links[0], decided=False)
+            return replace(one, external_id=links[0], found_by=FoundBy.LINK, said=said)
+        return self._found_by_name(one)
 
-    def _said_of(self, user: User, external_id: str) -> ScimConflict | None:
-        """Give what the client said of this person. One that gives no ids of its own is linked by ours."""
+    def _found_by_name(self, one: Candidate) -> Candidate:
+        """Take the one person whom the client calls as the user is called now; a former name tells nobody."""
+        user, waiting = one.user, self._waiting.get(one.user.id, [])
+        matches = matching(self._site.store, user, waiting)
+        if len(matches) == 1:
+            external_id = matches[0].external_id or user.id
+            return replace(one, external_id=external_id, found_by=FoundBy.SCIM, said=matches[0])
+        if matches:
+            names = ", ".join(match.user_name for match in matches)
+            why = f"{len(matches)} people of {self._to} could be this user: {names}"
+            return replace(one, state=State.NO_LINK, reason=why)
+        if not waiting:
+            why = f"{self._to} has spoken of nobody who would be this user"
+            return replace(one, state=State.NO_LINK, reason=why)
+        given = shlex.quote(printable(waiting[0].external_id or user.id)) if len(waiting) == 1 else "ID"
+        again = f"quaymaster user migrate {user.name} --to {self._to} --external-id {given} (or --ids FILE)"
+        then = f"the same person? Only you can tell, by the immutable id: {again}"
+        return replace(one, state=State.CONFLICT, reason=doubt(user, waiting), then=then)
+
+    def _said_of(self, user: User, external_id: str, *, decided: bool) -> ScimConflict | None:
+        """Give what the client said of this person. One that gives no ids of its own is linked by ours.
+
+        ``decided`` says that an admin has named the person by the id, so that a former name counts, too.
+        """
         if external_id != user.id:
             return self._said.get(external_id)
         nameless = [conflict for conflict in self._waiting.get(user.id, []) if not conflict.external_id]
-        return nameless[0] if len(nameless) == 1 else None
+        found = nameless if decided else matching(self._site.store, user, nameless)
+        return found[0] if len(found) == 1 else None
 
     def _judged(
         self, one: Candidate, taken: Mapping[str, str], called: Mapping[str, str], graves: Mapping[str, str]
@@ -187,6 +209,8 @@ class Plan:
             notes.append("pilot")
         if one.state is State.READY and one.uncovered:
             notes.append(f"locked out from {', '.join(one.uncovered)} until there is a key")
+        if one.used and one.keys != NO_KEYS:
+            notes += key_notes(self._site.store, user.id, one.used, self._now)
         if user.status is not Status.ACTIVE:
             notes.append(f"is {user.status}, and stays so")
         if user.expires_at is not None:
@@ -195,12 +219,6 @@ class Plan:
         if there is not None and there.email and user.email and there.email.casefold() != user.email.casefold():
             notes.append(f"e-mail is {user.email} here and {there.email} there: the same person?")
         return replace(one, role_after=after, notes=tuple(notes))
-
-
-def opens(keys: LiveKeys, front_end: str) -> bool:
-    """Whether one of these keys lets the user in there."""
-    by_ssh = front_end == "sftp" and keys.ssh > 0
-    return by_ssh or any(not scope or front_end in scope for scope in keys.apikeys)
 
 
 def _client_name(one: Candidate) -> str:

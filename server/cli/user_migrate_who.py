@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +14,22 @@ from server.cli.output import Failure
 from storage.database.names import storable
 from storage.database.records import Method, User
 
-HEADINGS = frozenset({"name", "user", "login", "user name", "username"})
+HEADINGS = frozenset({"name", "user", "login", "login name", "user name", "user id", "samaccountname"})
+LINE = "a line is: login name, immutable id"
+SEPARATORS = (",", ";", "\t")
 MAX_ID = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the admin asked for. ``ids`` has the id that was given for a user, by the user's id."""
+    """What the admin asked for. ``ids`` has the id that was given for a user, by the user's id.
+
+    ``named`` are the ids of the users whom the admin named, on the command line or in a file.
+    """
 
     users: tuple[User, ...]
     ids: dict[str, str]
-    by_name: bool
+    named: frozenset[str]
 
 
 def wanted_users(
@@ -57,31 +64,28 @@ def wanted_users(
         found = [user for user in users.list() if user.id in by_id]
     if of_provider is not None:
         others = [user.name for user in found if user.provider != of_provider]
-        if names and others:
+        if others and (names or sum(ways) == 0):
             raise Failure(f"{', '.join(others)} does not belong to {of_provider!r}.", then="leave --from away")
         found = [user for user in found if user.provider == of_provider]
     if external_id is not None:
         given = {found[0].id: _checked(external_id, "--external-id")}
     chosen = {user.id: user for user in sorted(found, key=lambda user: user.name)}
-    return Wanted(tuple(chosen.values()), given, by_name=bool(names))
+    return Wanted(tuple(chosen.values()), given, frozenset(chosen) if names else frozenset(given))
 
 
 def _read_ids(site: Site, file: Path) -> dict[str, str]:
     """Read lines of login name and immutable id; a first line of headings may be there."""
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            rows = [row for row in csv.reader(lines) if any(part.strip() for part in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Failure(f"{file} cannot be read.", str(error), "give a CSV file: login name, immutable id") from None
     found: dict[str, str] = {}
     taken: dict[str, str] = {}
-    for number, row in enumerate(rows, 1):
-        name, external_id = (row[0].strip(), row[1].strip()) if len(row) > 1 else (row[0].strip(), "")
-        if number == 1 and name.lower() in HEADINGS:
+    is_first = True
+    for number, name, external_id in _lines(file):
+        if is_first and " ".join(re.split(r"[\s_-]+", name.lower())) in HEADINGS:
+            is_first = False
             continue
+        is_first = False
         where = f"Line {number} of {file}"
         if not external_id:
-            raise Failure(f"{where} has no id.", then="a line is: login name, immutable id")
+            raise Failure(f"{where} has no id.", then=LINE)
         user = site.user(name)
         if user.id in found:
             raise Failure(f"{where} names {user.name} a second time.", then="give each user one id")
@@ -90,8 +94,30 @@ def _read_ids(site: Site, file: Path) -> dict[str, str]:
         found[user.id] = _checked(external_id, where)
         taken[external_id] = user.name
     if not found:
-        raise Failure(f"{file} has nobody in it.", then="a line is: login name, immutable id")
+        raise Failure(f"{file} has nobody in it.", then=LINE)
     return found
+
+
+def _lines(file: Path) -> list[tuple[int, str, str]]:
+    """Give the lines that are not empty: number, login name, immutable id. Raises Failure."""
+    try:
+        lines = re.split(r"\r\n|\r|\n", _text(file.read_bytes()))
+        reader = csv.reader(lines, delimiter=_separator(lines))
+        rows = [(reader.line_num, [part.strip() for part in row]) for row in reader]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise Failure(f"{file} cannot be read.", str(error), f"give a CSV file; {LINE}") from None
+    return [(number, row[0], row[1] if len(row) > 1 else "") for number, row in rows if any(row)]
+
+
+def _text(raw: bytes) -> str:
+    """Decode UTF-8, with the mark that spreadsheets put before it or without, or UTF-16 with its mark."""
+    is_wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return raw.decode("utf-16" if is_wide else "utf-8-sig")
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """Give what separates in most lines; of several the first: spreadsheets write what the country is used to."""
+    return max(SEPARATORS, key=lambda separator: sum(separator in line for line in lines))
 
 
 def _checked(external_id: str, where: str) -> str:

@@ -48,7 +48,7 @@ def pilot(
 
 def _marked(site: Site, to: str, one: Candidate) -> View:
     link = "none"
-    if one.external_id and one.state is State.CONFLICT:
+    if one.state is State.CONFLICT:
         link = "conflict"
     elif one.external_id:
         link = "staged" if site.apply(LinkIdentity(one.user.id, to, one.external_id)).changed else "present"

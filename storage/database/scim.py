@@ -34,12 +34,13 @@ class ScimUser:
 
 @dataclass(frozen=True, slots=True)
 class ScimGroup:
-    """What a client said of a group; its members are read apart."""
+    """What a client said of a group; the document has its extensions, and its members are read apart."""
 
     group_id: str
     provider: str
     display_name: str
     external_id: str
+    document: dict[str, Any]
     version: int
     created_at: float
     modified_at: float
@@ -107,6 +108,15 @@ _IS_MEMBER = select(memberships.c.user_id).where(
     memberships.c.user_id == bindparam("user_id"),
     memberships.c.owner == Owner.SCIM.value,
 )
+_SOME_MEMBERS = (
+    select(memberships.c.user_id)
+    .where(
+        memberships.c.group_id.in_(bindparam("ids", expanding=True)),
+        memberships.c.owner == Owner.SCIM.value,
+    )
+    .limit(bindparam("limit"))
+)
+_MEMBER_COUNT = select(func.count()).select_from(_SOME_MEMBERS.subquery())
 _GROUPS_OF_MEMBER = (
     _GROUPS.join(memberships, memberships.c.group_id == scim_groups.c.group_id)
     .where(memberships.c.user_id == bindparam("user_id"), memberships.c.owner == Owner.SCIM.value)
@@ -234,6 +244,15 @@ class ScimGroups:
             rows = connection.execute(_MEMBERS, {"group_id": group_id})
             return [(row.user_id, row.display_name or row.name) for row in rows]
 
+    def member_count(self, group_ids: Sequence[str], *, up_to: int) -> int:
+        """Give how many members the client holds in these groups together; who counts further than this stops there."""
+        count = 0
+        with self._database.read() as connection:
+            for start in range(0, len(group_ids), CHUNK):
+                given = {"ids": list(group_ids[start : start + CHUNK]), "limit": up_to - count}
+                count += connection.execute(_MEMBER_COUNT, given).scalar_one()
+        return count
+
     def has_member(self, group_id: str, user_id: str) -> bool:
         """Whether the client holds the user in the group; one look-up, however large the group is."""
         if not storable(user_id):
@@ -278,6 +297,7 @@ def _group_of(row: Row[Any]) -> ScimGroup:
         provider=row.provider,
         display_name=row.display_name,
         external_id=row.external_id,
+        document=dict(row.document),
         version=row.version,
         created_at=row.created_at,
         modified_at=row.modified_at,

@@ -121,17 +121,24 @@ MemberStep = AddMembers | RemoveMembers | ReplaceMembers | ClearMembers
 
 @dataclass(frozen=True, slots=True)
 class ScimCreateGroup:
-    """Make a group of a client; a name that another source's group has gets the provider's name behind it."""
+    """Make a group of a client; a name that another source's group has gets the provider's name behind it.
+
+    ``document`` has the extensions and nothing else.
+    """
 
     provider: str
     display_name: str
     external_id: str = ""
     members: tuple[str, ...] = ()
+    document: Document = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ScimUpdateGroup:
-    """Change a client's group by deltas, in their order; None leaves a field as it is. ``version`` None means any."""
+    """Change a client's group by deltas, in their order; None leaves a field as it is. ``version`` None means any.
+
+    ``document`` takes the place of the present extensions.
+    """
 
     provider: str
     group_id: str
@@ -139,6 +146,7 @@ class ScimUpdateGroup:
     external_id: str | None = None
     steps: tuple[MemberStep, ...] = ()
     version: int | None = None
+    document: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ scim_groups = Table(
     Column("display_name", Text, nullable=False),  # as the client said it
     Column("display_key", Text, nullable=False),  # casefolded: unique at a provider
     Column("external_id", Text, nullable=False),  # as the client said it; empty if it did not
+    Column("document", JSON, nullable=False),  # the extensions that the client said, and nothing else
     Column("version", BigInteger, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("modified_at", Double, nullable=False),

@@ -165,6 +165,7 @@ class Model:
         person.document, person.deleted, person.held = person.document | {"active": False}, True, ""
         person.version += 1
         for team in self.teams.values():
+            team.version += person.id in team.members
             team.members -= {person.id}
         self.follow_roles({person.id})
 

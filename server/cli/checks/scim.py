@@ -11,6 +11,7 @@ from auth_backends.scim_clients import ClientRefusal
 from server.cli.checks.check import Check, Outcome, fail, ok, warn
 from server.cli.output import moment
 from server.providers import ListedSso
+from server.scim_tokens_in_use import token_in_use
 from storage.database.records import AuditEvent
 from storage.database.scim_log import ScimRequestRow
 from storage.database.scim_tokens import ScimToken
@@ -50,11 +51,6 @@ def check_tokens(store: Store, provider: str) -> Check:
     if last is not used:
         advice = f"put the newer token into the identity provider, {last.id}, which ends on {moment(last.expires_at)}"
     return warn("tokens", f"{used.id} is in use and ends on {moment(used.expires_at)}, in {days} days", advice)
-
-
-def token_in_use(live: list[ScimToken]) -> ScimToken:
-    """Give the token that the client came with last, or, as long as it has not come, the one that ends last."""
-    return max(live, key=lambda token: (token.last_used_at or 0.0, token.expires_at))
 
 
 def days_left(token: ScimToken, now: float) -> int:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from server.cli.checks.check import Check, ok, warn
+from server.http.scim.nicknames import looks_like_nickname
 from storage.database.store import Store
-
-MAX_NICKNAME = 64
-_GUID = re.compile(r"\{?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?")
 
 
 @dataclass(slots=True)
@@ -20,13 +17,6 @@ class _Seen:
     example: str = ""
 
 
-def looks_like_nickname(external_id: str, user_name: str) -> bool:
-    """Whether an external id is made of the login name, as Entra ID's mailNickname is, so that a rename changes it."""
-    if not external_id or len(external_id) > MAX_NICKNAME or _GUID.fullmatch(external_id):
-        return False
-    return external_id.casefold() in {user_name.casefold(), user_name.partition("@")[0].casefold()}
-
-
 def check_people(store: Store, provider: str) -> list[Check]:
     """Every person has an external id, and it is one that never changes. Reads every user of the client."""
     seen = _Seen()
@@ -35,7 +25,7 @@ def check_people(store: Store, provider: str) -> list[Check]:
         external_id, user_name = str(person.document.get("externalId", "")), str(person.document.get("userName", ""))
         if not external_id:
             seen.without_id += 1
-        elif looks_like_nickname(external_id, user_name):
+        elif looks_like_nickname(person.document):
             seen.nicknames += 1
             seen.example = seen.example or f"{external_id!r} of {user_name!r}"
     return [_ids(seen), _without(seen)]

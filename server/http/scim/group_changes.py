@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.http.scim import scim11, values
 from server.http.scim.attributes import COMMON, CORE, Kind, split_urn
+from server.http.scim.documents import EXTENSION_URN, Document
 from server.http.scim.errors import ScimError
+from server.http.scim.group_extensions import is_extension, whole_extensions
 from server.http.scim.member_ids import ONE_MEMBER, ids_of, selected_ids
-from server.http.scim.patch_operations import MISSING, Operation, Value, Verb, operations
+from server.http.scim.patch_operations import MAX_OPERATIONS, MISSING, Operation, Value, Verb, operations
+from server.http.scim.patch_paths import InExtension, target_of
 from server.http.scim.values import Ignored
 from storage.database.scim_changes import AddMembers, ClearMembers, MemberStep, RemoveMembers, ReplaceMembers
 
 GROUP_SCHEMA = CORE[Kind.GROUP]
 MAX_NAME = 256  # characters
 MAX_IDS = 100_000  # in one request
+MAX_STEPS = 50  # in one request, after joining those in a row: each is a set of statements in the one transaction
 MAX_SELECTED = 16 * 1024  # characters of paths that the grammar must read in one request, at about 10 us each
 
 ASSIGNED = frozenset({"id", "meta"})
@@ -25,14 +29,17 @@ ASSIGNED = frozenset({"id", "meta"})
 class GroupDelta:
     """What changes of a group. The steps are taken in their order; without any, the members are not touched.
 
-    ``display_name`` and ``external_id`` are None if they stay as they are; an empty ``external_id`` is a removed one.
-    No id is twice in one step.
+    ``display_name`` and ``external_id`` are None if they stay as they are; an externalId is never taken away, since
+    roles are mapped by it. No id is twice in one step. The extensions are replaced by those of a ``document``;
+    ``extensions`` are operations on the present ones.
     """
 
     display_name: str | None = None
     external_id: str | None = None
     steps: tuple[MemberStep, ...] = ()
     ignored: tuple[str, ...] = ()
+    document: Document | None = None
+    extensions: tuple[Operation, ...] = ()
 
 
 def group_created(body: object) -> GroupDelta:
@@ -47,7 +54,8 @@ def group_created(body: object) -> GroupDelta:
 def group_replaced(body: object) -> GroupDelta:
     """Read the body of a PUT. Without ``members`` it never touches them; an empty list ends all memberships.
 
-    Without ``externalId`` that stays too: it tells an identity provider's group from another of the same name.
+    Without ``externalId``, or with an empty one, that stays too: it tells an identity provider's group from another of
+    the same name, and roles are mapped by it.
     """
     return _whole(body, Verb.REPLACE)
 
@@ -55,7 +63,7 @@ def group_replaced(body: object) -> GroupDelta:
 def group_patched(body: object) -> GroupDelta:
     """Read a PATCH body, in the dialects of Entra and Okta, or in the form of SCIM 1.1.
 
-    A remove of ``members`` that names some removes exactly these; one without a value removes all.
+    A remove of ``members`` that names some removes exactly these; only one without a value removes all.
 
     Raises:
         ScimError: 400 with the scimType of the first operation that fails; 413 if there is too much to do.
@@ -70,11 +78,12 @@ def _whole(body: object, verb: Verb) -> GroupDelta:
     if not isinstance(body, dict):
         raise ScimError(400, "the body is not a JSON object", "invalidSyntax")
     change = _Change()
-    change.set_each(body, verb)
+    change.set_each({key: value for key, value in body.items() if not is_extension(key)}, verb)
     delta = change.delta()
     if delta.display_name is None:
         raise values.invalid("displayName", "is required")
-    return delta
+    document, ignored = whole_extensions(body)
+    return replace(delta, document=document, ignored=tuple(dict.fromkeys((*delta.ignored, *ignored))))
 
 
 class _Change:
@@ -87,11 +96,14 @@ class _Change:
         self._ids = 0
         self._selected = 0
         self._ignored = Ignored()
+        self._extensions: list[Operation] = []
 
     def delta(self) -> GroupDelta:
         """Give what was read."""
         steps = tuple(step if isinstance(step, ClearMembers) else _step(*step) for step in self._steps)
-        return GroupDelta(self._display_name, self._external_id, steps, self._ignored.names())
+        return GroupDelta(
+            self._display_name, self._external_id, steps, self._ignored.names(), extensions=tuple(self._extensions)
+        )
 
     def apply(self, operation: Operation) -> None:
         """Read one operation, at its path or at each of its value's keys."""
@@ -105,19 +117,24 @@ class _Change:
             raise ScimError(400, "an operation without a path needs an object as its value", "invalidValue")
 
     def set_each(self, value: dict[str, Any], verb: Verb) -> None:
-        """Read the attributes of a resource, whole or in part; null is absent, and what is unknown is ignored.
+        """Read the attributes of a resource, whole or in part; what is unknown is ignored.
 
-        Okta's rename of a group carries the group's own id.
+        Null is absent, but in an extension, where it takes away what is there, as in a user's. Okta's rename of a group
+        carries the group's own id.
         """
         seen = set()
         for key, each in value.items():
             schema, name = split_urn(key)
             lower = name.lower() if schema is None or schema is GROUP_SCHEMA else ""
-            if lower == "schemas" or each is None:
+            is_kept = is_extension(key) and EXTENSION_URN.fullmatch(key) is not None
+            if lower == "schemas" or (each is None and not is_kept):
                 continue
             if lower in seen:
                 raise values.invalid(name, "is given twice")
-            if lower in {"displayname", "externalid", "members"}:
+            if is_kept:
+                seen.add(lower)
+                self._extend(key, verb, each)
+            elif lower in {"displayname", "externalid", "members"}:
                 seen.add(lower)
                 self._change(lower, verb, each)
             else:
@@ -126,6 +143,9 @@ class _Change:
     def _apply_at(self, path: str, verb: Verb, value: Value) -> None:
         if value is MISSING and verb is not Verb.REMOVE:
             raise ScimError(400, f"{verb} without a value", "invalidValue")
+        if is_extension(path):
+            self._extend(path, verb, value)
+            return
         schema, name = split_urn(path)
         lower = name.lower() if schema is None or schema is GROUP_SCHEMA else ""
         if "[" in lower:
@@ -144,15 +164,25 @@ class _Change:
             case "displayname":
                 self._display_name = _display_name(verb, value)
             case "externalid":
-                kept = None if verb is Verb.REMOVE else values.simple(COMMON["externalid"], value, "externalId")
-                self._external_id = str(kept or "")
+                if verb is not Verb.REMOVE and (kept := values.simple(COMMON["externalid"], value, "externalId")):
+                    self._external_id = str(kept)
             case _:
                 self._change_members(verb, value)
 
+    def _extend(self, path: str, verb: Verb, value: Value) -> None:
+        """Keep what is to be done to an extension; only who has the present ones can do it."""
+        if not isinstance(target_of(path), InExtension):
+            self._ignored.add("password")
+            return
+        if len(self._extensions) == MAX_OPERATIONS:
+            raise ScimError(413, "too many changes in one request")
+        self._extensions.append(Operation(verb, path, value))
+
     def _change_members(self, verb: Verb, value: Value) -> None:
-        if verb is Verb.REMOVE and (value is MISSING or value is None):
-            self._steps.append(ClearMembers())
-        elif verb is Verb.REPLACE and value is None:
+        if verb is Verb.REMOVE and value is MISSING:
+            if not (self._steps and isinstance(self._steps[-1], ClearMembers)):
+                self._append(ClearMembers())
+        elif verb is not Verb.ADD and value is None:  # a value that was lost on its way must not empty a group
             raise values.invalid("members", "null is no list of members")
         else:
             self._add_step(verb, ids_of(value))
@@ -175,7 +205,12 @@ class _Change:
         if verb is not Verb.REPLACE and isinstance(last, tuple) and last[0] is verb:
             last[1].update(dict.fromkeys(ids))
         elif ids or verb is Verb.REPLACE:
-            self._steps.append((verb, dict.fromkeys(ids)))
+            self._append((verb, dict.fromkeys(ids)))
+
+    def _append(self, step: tuple[Verb, dict[str, None]] | ClearMembers) -> None:
+        if len(self._steps) == MAX_STEPS:
+            raise ScimError(413, f"members are added and removed in turn more than {MAX_STEPS} times in one request")
+        self._steps.append(step)
 
 
 def _step(verb: Verb, ids: dict[str, None]) -> MemberStep:

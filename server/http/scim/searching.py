@@ -142,13 +142,13 @@ class Search:
         store, name = self._site.store.scim_groups, self._site.name
         if chosen is None:
             rows = store.page(name, page.offset, page.limit) if page.limit else []
-            return store.count(name), [self._groups.rendered(row, wanted) for row in rows]
+            return store.count(name), self._groups.listed(rows, wanted)
         lookup = chosen.lookup
         if lookup is None:
             scanned = scan(store.all(name), lambda rows: self._matching_groups(chosen, rows), page)
-            return scanned.total, [self._groups.rendered(row, wanted) for row in scanned.rows]
+            return scanned.total, self._groups.listed(scanned.rows, wanted)
         matching = list(self._matching_groups(chosen, self._groups_by(lookup)))
-        return len(matching), [self._groups.rendered(row, wanted) for row in _part_of(matching, page)]
+        return len(matching), self._groups.listed(_part_of(matching, page), wanted)
 
     def _matching_groups(self, chosen: Filter, rows: list[ScimGroup]) -> Iterator[ScimGroup]:
         for row in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from storage.database.records import Owner
 from storage.database.scim_changes import (
     AddMembers,
     ClearMembers,
+    Document,
     MemberStep,
     RemoveMembers,
     ReplaceMembers,
@@ -39,12 +41,14 @@ _BY_DISPLAY = select(scim_groups.c.group_id).where(
 _BY_EXTERNAL_ID = select(group_identities.c.group_id).where(
     group_identities.c.provider == bindparam("provider"), group_identities.c.external_id == bindparam("external_id")
 )
+# The provider as an expression, so that the database goes by the few users named and not by all of the provider's: see
+# appliers/roles.py.
 _KNOWN = (
     select(scim_users.c.user_id)
     .join(users, STILL_THE_CLIENTS)
     .where(
         scim_users.c.user_id.in_(_IDS),
-        scim_users.c.provider == bindparam("provider"),
+        scim_users.c.provider.concat("") == bindparam("provider"),
         scim_users.c.deleted_at.is_(None),
     )
 )
@@ -90,6 +94,7 @@ def _create(tx: Connection, change: ScimCreateGroup, now: float) -> Effect:
         "display_name": display,
         "display_key": display.casefold(),
         "external_id": change.external_id,
+        "document": dict(change.document),
         "version": 1,
         "created_at": now,
         "modified_at": now,
@@ -123,6 +128,9 @@ def _update(tx: Connection, change: ScimUpdateGroup, now: float) -> Effect:
         values["external_id"] = change.external_id
         detail |= {"external_id": external_id, "old_external_id": row.external_id}
         moves.others.update(tx.execute(_HELD, {"group_id": row.group_id}).scalars())  # their roles hang on it
+    if change.document is not None and _as_json(change.document) != _as_json(row.document):
+        values["document"] = dict(change.document)
+        detail["extensions"] = sorted({*change.document, *row.document})
     for step in change.steps:
         moves.take(step)
     also, affected = moves.finish(name)
@@ -297,6 +305,11 @@ def _name_here(display: str) -> str:
 def _fits(letter: str) -> bool:
     category = unicodedata.category(letter)
     return letter not in '/\\:*?"<>|' and category[0] != "C" and (category[0] != "Z" or letter == " ")
+
+
+def _as_json(document: Document) -> str:
+    """Give a text that tells 1 from true, which Python takes for the same."""
+    return json.dumps(document, sort_keys=True)
 
 
 def _link_of(row: Row[Any]) -> Any:

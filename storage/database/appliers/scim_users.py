@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, assert_never
@@ -21,6 +22,7 @@ from storage.database.names import canonical_name
 from storage.database.provisioning import status_after
 from storage.database.records import Identity, Owner, Status, User
 from storage.database.scim_changes import (
+    Document,
     PersonFacts,
     RestoreUser,
     ScimCreateUser,
@@ -199,7 +201,7 @@ def _update(tx: Connection, change: ScimUpdateUser, now: float) -> Effect:
     new = _told(replace(old, name=name), facts)
     values: dict[str, object] = _ended(tx, change, old, new.status, now)
     detail |= _write_user(tx, old, new, now) | follow_link(tx, change.provider, old.id, facts, now)
-    is_same = row.document == dict(change.document) and not detail
+    is_same = _as_json(row.document) == _as_json(change.document) and not detail
     also = _settle_hold(tx, change, old)
     if is_same:
         return Effect("user.updated", old.name, old.id, changed=bool(also), also=also)
@@ -215,6 +217,11 @@ def _update(tx: Connection, change: ScimUpdateUser, now: float) -> Effect:
     if "name" in detail:
         detail["old_name"] = old.name
     return Effect(_kind(old, new), new.name, old.id, affected, detail=detail, also=also)
+
+
+def _as_json(document: Document) -> str:
+    """Give a text that tells 1 from true, which Python takes for the same."""
+    return json.dumps(document, sort_keys=True)
 
 
 def _settle_hold(tx: Connection, change: ScimUpdateUser, user: User) -> tuple[Also, ...]:

@@ -59,6 +59,7 @@ def _people() -> None:
         sa.Column("display_name", sa.Text, nullable=False),
         sa.Column("display_key", sa.Text, nullable=False),
         sa.Column("external_id", sa.Text, nullable=False),
+        sa.Column("document", sa.JSON, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("modified_at", sa.Double, nullable=False),

@@ -35,6 +35,20 @@ def test_an_entry() -> None:
     assert dict(read.attributes) == {"cn": (b"a", b"b")}
 
 
+@pytest.mark.timeout(45)
+def test_one_attribute_again_and_again() -> None:
+    """All values in order, in a time that grows with their number: with its square, these would take minutes."""
+    values = [number.to_bytes(3, "big") for number in range(200_000)]
+    start = wire.encoded(0x30, wire.text("cn"), wire.encoded(0x31, wire.text(values[0]))).removesuffix(values[0])
+    entry = wire.encoded(0x64, wire.text(DN), wire.encoded(0x30, *(start + value for value in values)))
+
+    read = codec.answer(wire.message(1, entry)).entry
+
+    assert read is not None
+    assert list(read.attributes) == ["cn"]
+    assert list(read.attributes["cn"]) == values
+
+
 def test_results() -> None:
     """A referral in the answer to a bind, which ldap3's own decoder cannot read, is a result like any other."""
     bind = codec.answer(wire.message(1, wire.bind_result(10, "text", ["ldap://trap"]), {OID: b"\x30\x00"}))

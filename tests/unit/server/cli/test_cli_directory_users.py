@@ -320,3 +320,25 @@ def test_the_list_can_be_narrowed_to_a_provider(cli: Cli, keep: Kept) -> None:
     cli.ok("user", "add", "bob", "--method=none")
 
     assert [row["name"] for row in cli.ok("user", "list", "--provider=corp")] == ["ann"]
+
+
+@pytest.mark.usefixtures("answering")
+def test_the_list_of_a_provider_has_those_who_are_only_linked(cli: Cli, keep: Kept) -> None:
+    """They depend on it as those do who only belong to it; each is there once, and nobody from elsewhere is."""
+    keep()
+    keep("lab")
+    cli.ok("user", "add", "ann", *AS_LDAP)
+    cli.ok("user", "unlink", "ann", "--provider=corp")
+    cli.ok("user", "add", "bob", "--method=local")
+    cli.ok("user", "link", "bob", "--provider=corp")
+    cli.ok("user", "add", "cleo", "--method=ldap", "--provider=lab")
+    cli.ok("user", "add", "dora", "--method=none")
+    cli.ok("user", "link", "dora", "--provider=lab", "--external-id=id-of-dora")
+
+    listed = {name: cli.ok("user", "list", f"--provider={name}") for name in ("corp", "lab")}
+
+    assert {name: [row["name"] for row in rows] for name, rows in listed.items()} == {
+        "corp": ["ann", "bob"],
+        "lab": ["cleo", "dora"],
+    }
+    assert [row["provider"] for row in listed["corp"]] == ["corp", None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -126,6 +127,29 @@ def test_a_sync_that_goes_on_is_good(cli: Cli, keep: Kept, opened: Opened) -> No
     past_run(opened, sync_log.Outcome.DONE, age_s=2 * 3600.0)
 
     assert checks(cli)["provider corp"].outcome is Outcome.OK
+
+
+def test_users_whose_directory_is_gone_are_told(cli: Cli, keep: Kept, tmp_path: Path) -> None:
+    """Its table was taken out of the file; who belongs to another directory, or to none, is not counted."""
+    (tmp_path / "ca.pem").touch()
+    file = toml(tmp_path, str(tmp_path / "ca.pem"))
+    cli.ok("user", "add", "otto", "--method=ldap")
+    cli.ok("user", "add", "pia", "--method=local")
+    keep("lab")
+    for number, name, provider in ((1, "ann", "corp"), (2, "bob", "corp"), (3, "cleo", "lab")):
+        person = (f"--provider={provider}", f"--external-id={UUID(int=number)}", f"--config={file}")
+        cli.ok("user", "add", name, "--method=ldap", *person)
+
+    there, gone = checks(cli, file), checks(cli)
+    cli.ok("user", "delete", "bob", "--yes")
+    one_left = checks(cli)
+
+    assert {name for name, check in there.items() if check.outcome is not Outcome.OK} == set()
+    assert {name for name, check in gone.items() if check.outcome is not Outcome.OK} == {"provider corp"}
+    assert gone["provider corp"].outcome is Outcome.FAIL
+    assert gone["provider corp"].detail.startswith("2 users belong to it, and it is not configured")
+    assert "quaymaster user list --provider corp" in gone["provider corp"].advice
+    assert one_left["provider corp"].detail.startswith("1 user belongs to it")
 
 
 def test_a_database_that_cannot_be_read_leaves_the_file(fresh_cli: Cli, tmp_path: Path) -> None:

@@ -378,3 +378,15 @@ def test_remove_says_who_depends_on_it(cli: Cli, keep: Kept) -> None:
     assert removed == {"removed": "corp"}
     assert cli.ok("provider", "list") == []
     assert "There is no provider 'corp'." in cli.run("provider", "remove", "corp").err
+
+
+def test_remove_in_a_script_needs_yes(cli: Cli, keep: Kept) -> None:
+    """Nobody is asked without a terminal, whatever standard input says: the provider stays, and the way is told."""
+    keep()
+
+    said = cli.run("provider", "remove", "corp", "--json", stdin="y\n")
+
+    assert (said.code, said.out) == (1, "")
+    assert "Remove the provider corp?" in said.err
+    assert "say --yes" in said.err
+    assert [row["name"] for row in cli.ok("provider", "list")] == ["corp"]

@@ -183,3 +183,12 @@ def test_following_the_log(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
             code = follower.wait(10)
 
     assert (first["path"], second["path"], code) == ("/scim/v2/first", "/scim/v2/second", 0)
+
+
+def test_the_help_promises_no_more_than_is_true(cli: Cli) -> None:
+    """A secret is masked where it is called one or is one of ours; anything else is not known as a secret."""
+    said = " ".join(cli.run("scim", "log", "--help", env={"COLUMNS": "300"}).out.split())
+
+    assert "no token or password is among them" not in said
+    assert "a secret under another name is not known as one" in said
+    assert "after a crash the last moment may be missing" in said

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
+from storage.database.changes import MapRole
+from storage.database.records import Role, User
 from tests.support.cli import Cli
-from tests.support.scim_rows import join, leave, say
+from tests.support.scim_rows import join, leave, make_scim_group, say
+from tests.support.store_rows import user_again
 from tests.unit.server.cli.conftest import KeptSso, Opened
 
 WAY_IN = ("--front-end=sftp", "--credential=key")
@@ -140,6 +145,79 @@ def test_whom_the_provider_deleted_is_created_there(cli: Cli, keep_sso: KeptSso,
     assert said.code == 1
     assert "entra deleted ann at 2" in said.err
     assert "quaymaster scim restore ann" in said.err
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["inactive", "deleted"])
+def test_an_ended_link_lets_no_leaver_in(cli: Cli, keep_sso: KeptSso, opened: Opened, *, deleted: bool) -> None:
+    """What the provider said counts beyond ``user unlink``; the words say so, and what does take the user from it."""
+    keep_sso()
+    with opened() as store:
+        ann = join(store, "ann")
+        leave(store, ann) if deleted else say(store, ann, active=False)
+
+    unlinked = cli.run("user", "unlink", "ann", "--provider=entra")
+    refused = cli.run("user", "enable", "ann")
+    status = cli.ok("user", "show", "ann")["status"]
+    cli.ok("user", "set-method", "ann", "--method=none")
+    enabled = cli.ok("user", "enable", "ann")["status"]
+
+    assert unlinked.code == 0
+    assert "Whom it has ended stays out" in unlinked.err
+    assert (refused.code, status) == (1, "deprovisioned")
+    assert ("entra deleted ann at 2" if deleted else "entra says that ann is not active") in refused.err
+    assert "quaymaster user set-method ann" in refused.err
+    assert enabled == "active"
+
+
+# The role that a group gave -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def admin(keep_sso: KeptSso, opened: Opened) -> User:
+    """Ann, whom a mapped group of the client makes an admin."""
+    keep_sso()
+    with opened() as store:
+        ann = join(store, "ann")
+        make_scim_group(store, "Crew", ann.id, external_id="g-1")
+        store.apply(MapRole("entra", "g-1", Role.ADMIN, "Crew"), actor="test")
+        return user_again(store, ann)
+
+
+def test_a_role_of_a_group_that_stays_is_told(cli: Cli, admin: User) -> None:
+    """Taken from the provider, ann is an admin by nobody's word; the command that is named ends that."""
+    said = cli.run("user", "set-method", "ann", "--method=none")
+    before = cli.ok("user", "show", "ann")["role"]
+    cli.ok("user", "set", "ann", "--no-admin")
+
+    assert (admin.role, said.code, before) == (Role.ADMIN, 0, "admin")
+    assert "ann keeps the role admin, which a group of entra gave" in said.err
+    assert "quaymaster user set ann --no-admin" in said.err
+    assert cli.ok("user", "show", "ann")["role"] == "user"
+
+
+@pytest.mark.usefixtures("admin")
+def test_a_role_whose_source_is_forgotten_is_told_too(cli: Cli) -> None:
+    """An ended link knows no more of whose word it was."""
+    cli.ok("user", "unlink", "ann", "--provider=entra")
+
+    said = cli.run("user", "set-method", "ann", "--method=none")
+
+    assert "which a group of entra may have given" in said.err
+
+
+def test_a_role_that_an_admin_gave_is_not_told(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """Nor is anything said of who has none, or whom nobody managed."""
+    keep_sso()
+    with opened() as store:
+        join(store, "ann")
+        join(store, "bob")
+    cli.ok("user", "set", "ann", "--admin")
+    cli.ok("user", "add", "cleo", "--method=none", "--admin")
+
+    said = [cli.run("user", "set-method", name, "--method=local") for name in ("ann", "bob", "cleo")]
+
+    assert [one.code for one in said] == [0, 0, 0]
+    assert not any("keeps the role" in one.err for one in said)
 
 
 def test_other_refusals_stay_as_they_are(cli: Cli) -> None:

@@ -20,6 +20,7 @@ from server.http.scim.service import ScimService
 from storage.database.scim_log import ScimRequestRow
 from storage.database.store import Store
 from tests.support.cli import Cli
+from tests.support.scim_rows import join, leave
 from tests.unit.server.cli.conftest import KeptSso, Opened
 
 BASE = "/scim/v2/entra"
@@ -184,6 +185,7 @@ def test_what_cannot_be_played_elsewhere_is_left_out() -> None:
         row("PATCH", f"/Users/{known}", 200, json.dumps(patch({"op": "add", "path": "manager", "value": unknown}))),
         row("PATCH", f"/Users/{known}", 200, "(70000 bytes)"),
         row("PATCH", f"/Users/{known}", 503, "{}"),
+        row("PATCH", f"/Users/{known}", 200, kept_json(patch({"op": "replace", "path": "password", "value": "x"}))),
         row("GET", f"/Users/{known}", 304),
         row("GET", "/Users", 401),
         row("HEAD", "/Users", 405),
@@ -194,12 +196,49 @@ def test_what_cannot_be_played_elsewhere_is_left_out() -> None:
     export = exported("entra", rows)
 
     steps: Any = export.sequence["steps"]
-    assert (export.steps, export.left_out) == (2, 9)
+    assert (export.steps, export.left_out) == (2, 10)
     assert steps[0]["save"] == {"r1": "id"}
     assert [(step["method"], step["path"], step["expect"]) for step in steps] == [
         ("POST", "/Users", {"status": 201}),
         ("GET", "/Users/${r1}", {"status": 200}),
     ]
+
+
+def test_answers_about_what_was_here_before_are_left_out(
+    cli: Cli, keep_sso: KeptSso, opened: Opened, tmp_path: Path
+) -> None:
+    """An empty store would answer otherwise: names of users and groups of the site, and who was ended by an admin."""
+    keep_sso()
+    cli.ok("user", "add", "cleo", "--method=none")
+    file = tmp_path / "entra.json"
+    with opened() as store:
+        old = join(store, "old", "oid-old")
+        client = Client(store)
+        ann = client.send("POST", "/Users", {"userName": "Ann", "externalId": "oid-ann"})["id"]
+        client.send("POST", "/Users", {"userName": "Cleo", "externalId": "oid-cleo"})  # left out: the site's own
+        client.send("POST", "/Users", {"userName": "new", "externalId": "oid-old"})  # left out: came before
+        client.send("PATCH", f"/Users/{ann}", patch({"op": "replace", "path": "userName", "value": "old"}))  # left out
+        client.send("PATCH", f"/Users/{ann}", patch({"op": "replace", "value": {"userName": "anna"}}))
+        client.send("POST", "/Users", {"userName": "ANN", "externalId": "oid-2"})  # stays: a name that a step gave up
+        client.send("POST", "/Users", {"userName": "x", "externalId": "oid-ann"})  # stays: the id of a step's user
+        client.send("GET", "/Users/4711")  # stays: there is no such id anywhere
+        leave(store, ann)  # by an approval, which is no request
+        client.send("GET", f"/Users/{ann}")  # left out
+        client.send("POST", "/Users", {"userName": "anna", "externalId": "oid-ann"})  # left out: back after that
+        crew = client.send("POST", "/Groups", {"displayName": "Crew", "externalId": "g-1"})["id"]
+        client.send("POST", "/Groups", {"displayName": "CREW"})  # stays
+        client.send("DELETE", f"/Groups/{crew}")
+        client.send("PATCH", f"/Groups/{crew}", patch({"op": "replace", "path": "displayName", "value": "Deck"}))
+        client.send("GET", f"/Users/{old.id}")  # left out
+        answers = [row.status for row in store.scim_log.tail("entra", limit=100)]
+
+    said = cli.run("scim", "log", "entra", f"--export={file}", "--json")
+    played = cli.run("scim", "replay-check", str(file), "--json")
+
+    assert answers == [201, 409, 409, 409, 200, 409, 409, 404, 404, 201, 201, 409, 204, 404, 200]
+    assert said.data == {"file": str(file), "steps": 9, "left_out": 6}
+    assert "6 requests were left out" in said.err
+    assert (played.code, played.data["sequences"][0]["mismatches"]) == (0, [])
 
 
 def test_nothing_is_overwritten(cli: Cli, keep_sso: KeptSso, opened: Opened, tmp_path: Path) -> None:

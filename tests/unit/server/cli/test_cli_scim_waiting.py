@@ -9,9 +9,11 @@ import pytest
 from config.sso import SsoMethod, SsoProvider
 from server.http.scim.requests import ScimAnswer, ScimRequest
 from server.http.scim.service import ScimService
+from storage.database.changes import LinkIdentity
 from storage.database.records import Status
 from storage.database.store import Store
 from tests.support.cli import Cli
+from tests.support.migration_rows import directory_user
 from tests.support.scim_rows import join, join_many, leave, make_scim_group, say
 from tests.unit.server.cli.conftest import KeptSso, Opened
 
@@ -112,6 +114,26 @@ def test_an_approval_must_be_confirmed(cli: Cli) -> None:
     assert len(cli.ok("scim", "held")) == 3
 
 
+def test_an_approval_is_for_what_was_shown(
+    cli: Cli, burst: list[str], opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user who was shown as to be disabled, and is to be deleted by the time of the answer, goes on waiting."""
+
+    def thinks_it_over(_question: str, *, yes: bool) -> None:
+        with opened() as store:
+            assert ask(store, "DELETE", f"/Users/{burst[0]}").status == 503
+
+    monkeypatch.setattr("server.cli.scim_waiting.values.confirm", thinks_it_over)
+
+    said = cli.run("scim", "approve", "entra", "--json")
+
+    assert said.data["approved"] == ["user-00002", "user-00003"]
+    assert (said.data["not_ended"], said.data["still_waiting"]) == (["user-00001"], 1)
+    assert "not as they were shown" in said.err
+    assert [(row["user"], row["action"]) for row in cli.ok("scim", "held")] == [("user-00001", "delete")]
+    assert statuses(cli)["user-00001"] == "active"
+
+
 def test_the_client_goes_on_after_an_approval(cli: Cli, burst: list[str], opened: Opened) -> None:
     """The ends that were seen count no more, so that the next one does not wait."""
     cli.ok("scim", "approve", "entra", f"--user={statuses_by_id(opened, burst[0])}", "--yes")
@@ -163,10 +185,11 @@ def conflict(cli: Cli) -> dict[str, str]:
     return dict(found)
 
 
-def test_a_conflict_names_the_holder(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
-    """Whose the name is, and that the user can be moved over; nobody is merged."""
+@pytest.mark.parametrize("method", ["none", "local", "local+key", "oidc"])
+def test_a_conflict_names_the_holder(cli: Cli, keep_sso: KeptSso, opened: Opened, method: str) -> None:
+    """Whose the name is, and that a user of the site's own can be handed over; nobody is merged."""
     keep_sso()
-    cli.ok("user", "add", "ann", "--method=none")
+    cli.ok("user", "add", "ann", f"--method={method}", *(("--provider=okta",) if method == "oidc" else ()))
     with opened() as store:
         answer = ask(store, "POST", "/Users", {"userName": "Ann", "externalId": "oid-ann"})
 
@@ -174,11 +197,98 @@ def test_a_conflict_names_the_holder(cli: Cli, keep_sso: KeptSso, opened: Opened
 
     assert answer.status == 409
     assert (found["user_name"], found["external_id"], found["holder"]) == ("Ann", "oid-ann", "ann")
-    assert (found["holder_method"], found["holder_managed_by"], found["holder_status"]) == ("none", "manual", "active")
-    assert "quaymaster user migrate ann --to entra" in found["next"]
+    assert (found["held_as"], found["holder_method"], found["holder_status"]) == ("name", method, "active")
+    assert found["holder_managed_by"] == "manual"
+    assert "quaymaster user adopt ann --provider entra" in found["next"]
+    assert "migrate" not in found["next"]
     assert "another name there" in found["next"]
-    assert "quaymaster user migrate ann --to entra" in cli.run("scim", "conflicts").err
-    assert cli.ok("user", "show", "ann")["method"] == "none"
+    assert "quaymaster user adopt ann --provider entra" in cli.run("scim", "conflicts").err
+    assert cli.ok("user", "show", "ann")["method"] == method
+    cli.ok("user", "adopt", "ann", "--provider", "entra", "--yes")
+
+
+def test_a_directorys_user_is_moved_over(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """By the login name or by what else the user may type to sign in."""
+    keep_sso()
+    with opened() as store:
+        directory_user(store, aliases=frozenset({"ann@lab.test"}))
+        ask(store, "POST", "/Users", {"userName": "ann@lab.test", "externalId": "oid-ann"})
+
+    found = conflict(cli)
+
+    assert found["held_as"] == "alias"
+    assert "quaymaster user migrate ann --to entra." in found["next"]
+    assert "adopt" not in found["next"]
+
+
+def test_another_clients_user_is_handed_over_by_an_admin(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """The advice is what works: the new client gets the user, and the old one finds the user no more."""
+    keep_sso()
+    keep_sso("okta")
+    with opened() as store:
+        ann = join(store, "ann", provider="okta")
+        refused = ask(store, "POST", "/Users", {"userName": "ann", "externalId": "oid-ann"})
+
+    advice = conflict(cli)["next"]
+    cli.ok("user", "adopt", "ann", "--provider", "entra", "--yes")
+    with opened() as store:
+        made = ask(store, "POST", "/Users", {"userName": "ann", "externalId": "oid-ann"})
+        ended = ask(store, "PATCH", f"/Users/{ann.id}", OFF, provider="okta")
+
+    assert refused.status == 409
+    assert "ann is managed by the client of okta." in advice
+    assert "Unassign the person at okta" in advice
+    assert "quaymaster user adopt ann --provider entra." in advice
+    assert made.body is not None
+    assert (made.status, made.body["id"], ended.status) == (201, ann.id, 404)
+    assert statuses(cli)["ann"] == "active"
+
+
+def test_a_former_name_is_moved_by_nobodys_guess(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """At the provider it may be somebody else's by now: the advice names the doubt and the id that decides."""
+    keep_sso()
+    cli.ok("user", "add", "ann", "--method=none")
+    cli.ok("user", "rename", "ann", "anna")
+    with opened() as store:
+        directory_user(store, "bob")
+        cli.ok("user", "rename", "bob", "robert")
+        ask(store, "POST", "/Users", {"userName": "ann", "externalId": "oid-ann"})
+        ask(store, "POST", "/Users", {"userName": "bob", "externalId": "oid bob"})
+
+    own, directorys = cli.ok("scim", "conflicts", "entra")
+
+    assert (own["held_as"], directorys["held_as"]) == ("reserved", "reserved")
+    assert "ann was anna's former name, and may now mean somebody else" in own["next"]
+    assert "quaymaster user adopt anna --provider entra --external-id 'oid-ann'." in own["next"]
+    assert "quaymaster user migrate robert --to entra --external-id 'oid bob'." in directorys["next"]
+
+
+def test_who_is_linked_already_is_told_by_the_link(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """An admin has linked the user to the very person, or to the wrong one."""
+    keep_sso()
+    cli.ok("user", "add", "ann", "--method=none")
+    ann_id = cli.ok("user", "show", "ann")["id"]
+    with opened() as store:
+        store.apply(LinkIdentity(ann_id, "entra", "oid-ann"), actor="admin")
+        ask(store, "POST", "/Users", {"userName": "other", "externalId": "oid-ann"})
+
+    found = conflict(cli)
+    adopted = cli.ok("user", "adopt", "ann", "--provider", "entra", "--yes")
+
+    assert found["held_as"] == "link"
+    assert "ann is linked to this very person. Hand the user over: quaymaster user adopt ann" in found["next"]
+    assert "quaymaster user unlink ann --provider entra" in found["next"]
+    assert [link["external_id"] for link in adopted["links"]] == ["oid-ann"]
+
+
+def test_a_client_without_ids_is_told_to_send_one(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """A user of the site's own is handed over by an immutable id alone."""
+    keep_sso()
+    cli.ok("user", "add", "ann", "--method=none")
+    with opened() as store:
+        ask(store, "POST", "/Users", {"userName": "ann"})
+
+    assert "Let entra send an externalId first" in conflict(cli)["next"]
 
 
 def test_the_admin_of_last_resort_is_handed_to_nobody(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from server.cli.checks.scim_people import looks_like_nickname
 from storage.database.changes import MapRole
 from storage.database.records import Role
 from storage.database.scim_changes import AddScimToken
@@ -216,26 +215,6 @@ def test_nicknames_as_ids_are_warned_about_before_they_hurt(cli: Cli, keep_sso: 
     assert "'Chen.Wei' of 'chen.wei@contoso.example'" in found["detail"]
     assert "map externalId to objectId before the first sync" in found["advice"]
     assert "unlinked" in found["advice"]
-
-
-@pytest.mark.parametrize(
-    ("external_id", "user_name", "is_one"),
-    [
-        ("chenwei", "chenwei@contoso.example", True),
-        ("ChenWei", "chenwei@contoso.example", True),
-        ("chenwei@contoso.example", "chenwei@contoso.example", True),
-        ("chenwei", "chenwei", True),
-        ("", "chenwei@contoso.example", False),
-        (GUID, f"{GUID}@contoso.example", False),
-        (GUID.replace("-", ""), f"{GUID.replace('-', '')}@contoso.example", False),
-        ("00u1a2b3c4d5e6f7g8h9", "chenwei@contoso.example", False),
-        ("4711", "chenwei@contoso.example", False),
-        ("a" * 65, f"{'a' * 65}@contoso.example", False),
-    ],
-)
-def test_what_looks_like_a_nickname(external_id: str, user_name: str, *, is_one: bool) -> None:
-    """Short, no GUID, and the login name or what stands before its @; Okta's ids and personnel numbers do not."""
-    assert looks_like_nickname(external_id, user_name) is is_one
 
 
 def test_users_without_an_id_are_counted(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:

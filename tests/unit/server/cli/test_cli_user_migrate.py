@@ -1,13 +1,13 @@
-"""``quaymaster user migrate --dry-run``: who is ready, what keeps the others, and how each link is found."""
+"""``quaymaster user migrate --dry-run``: who is ready, and what keeps the others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from storage.database.changes import LinkIdentity, SetStatus, UpdateUser, UserFields
+from storage.database.changes import SetStatus, UpdateUser, UserFields
 from storage.database.records import Method, Role, Status
 from storage.database.store import Store
 from tests.support.cli import Cli
@@ -113,6 +113,52 @@ def test_a_key_counts_where_it_lets_somebody_in(
     assert row["state"] == ("password-in-use" if blocked else "ready")
 
 
+@pytest.mark.parametrize(
+    ("keys", "notes"),
+    [
+        ([{}], []),
+        ([{"read_only": True}], ["the only keys for sftp, webdav are narrowed: read-only"]),
+        ([{"read_only": True}, {}], []),
+        (
+            [{"networks": ("10.0.0.0/8",)}, {"path_prefixes": ("/in",), "protocols": frozenset({"webdav"})}],
+            [
+                "the only keys for sftp are narrowed: networks",
+                "the only keys for webdav are narrowed: networks, paths, protocols",
+            ],
+        ),
+        ([{"protocols": frozenset({"ftps"})}], ["the API keys are narrowed to ftps"]),
+        ([{"read_only": True, "expires_at": 1.0}, {}], []),
+    ],
+)
+def test_what_a_key_is_worth_is_said_where_a_password_is_in_use(
+    cli: Cli, store: Store, keys: list[dict[str, Any]], notes: list[str]
+) -> None:
+    """Whoever wrote anywhere by password, and has one that only reads, or from one network, is not as before."""
+    user = directory_user(store)
+    used_password(store, user)
+    used_password(store, user, "webdav")
+    for number, limits in enumerate(keys):
+        make_api_key(store, user, f"k{number}", **limits)
+    speaks_of(store, "ann")
+
+    row = by_name(cli.ok("user", "migrate", "ann", *TO, "--dry-run"))["ann"]
+
+    assert row["notes"] == notes
+    assert all(note in row["why"] for note in notes)
+
+
+def test_a_narrowed_ssh_key_is_told_for_sftp_alone(cli: Cli, store: Store) -> None:
+    """Nowhere else is it a way in."""
+    user = directory_user(store)
+    used_password(store, user)
+    make_ssh_key(store, user, read_only=True)
+    speaks_of(store, "ann")
+
+    row = by_name(cli.ok("user", "migrate", "ann", *TO, "--dry-run"))["ann"]
+
+    assert (row["state"], row["notes"]) == ("ready", ["the only keys for sftp are narrowed: read-only"])
+
+
 def test_a_password_of_long_ago_blocks_nobody(cli: Cli, store: Store) -> None:
     """Thirty days are what the sessions are kept for."""
     user = directory_user(store)
@@ -177,77 +223,7 @@ def test_what_else_an_admin_should_look_at(cli: Cli, store: Store) -> None:
     assert row["provider_says"] == {"user_name": "ann", "display_name": "", "email": "ann@other.test"}
 
 
-# How the link is found ----------------------------------------------------------------------------
-
-
-def test_a_link_is_found_by_what_counts_most(cli: Cli, store: Store) -> None:
-    """What the admin says now, then a link that an admin made, then the one person who would be this user."""
-    user = directory_user(store)
-    speaks_of(store, "ann", "oid-said")
-    by_scim = by_name(cli.ok("user", "migrate", "ann", *TO, "--dry-run"))["ann"]
-    store.apply(LinkIdentity(user.id, "entra", "oid-linked"), actor=ACTOR)
-    by_link = by_name(cli.ok("user", "migrate", "ann", *TO, "--dry-run"))["ann"]
-    by_option = by_name(cli.ok("user", "migrate", "ann", *TO, "--external-id", "oid-given", "--dry-run"))["ann"]
-
-    found = [(row["found_by"], row["external_id"]) for row in (by_scim, by_link, by_option)]
-    assert found == [("scim", "oid-said"), ("link", "oid-linked"), ("option", "oid-given")]
-    assert [row["provider_says"] is None for row in (by_scim, by_link, by_option)] == [False, True, True]
-
-
-def test_two_people_who_could_be_the_user_are_no_link(cli: Cli, store: Store) -> None:
-    """An admin says which one it is, by the immutable id."""
-    directory_user(store, aliases=frozenset({"ann@lab.test"}))
-    speaks_of(store, "ann", "oid-1")
-    speaks_of(store, "ann@lab.test", "oid-2")
-
-    row = by_name(cli.ok("user", "migrate", "ann", *TO, "--dry-run"))["ann"]
-    data = cli.ok("user", "migrate", "ann", *TO, "--external-id", "oid-2", "--yes")
-
-    assert (row["state"], row["reason"]) == ("no-link", "2 people of entra could be this user: ann, ann@lab.test")
-    assert by_name(data)["ann"]["provider_says"]["user_name"] == "ann@lab.test"
-    assert [conflict.external_id for conflict in store.scim_waiting.conflicts("entra")] == ["oid-1"]
-
-
-def test_ids_come_from_a_file(cli: Cli, store: Store, tmp_path: Path) -> None:
-    """With headings or without; alone it also says who is meant."""
-    for name in ("ann", "bob", "cleo"):
-        directory_user(store, name)
-    file = tmp_path / "ids.csv"
-    file.write_text("\ufeffname,external id\nann, oid-1\n\nbob,oid-2,more\n", encoding="utf-8")
-
-    data = cli.ok("user", "migrate", "--ids", str(file), *TO, "--yes")
-    rest = cli.ok("user", "migrate", "--all", "--ids", str(file), *TO, "--dry-run")
-
-    assert {name: row["external_id"] for name, row in by_name(data).items()} == {"ann": "oid-1", "bob": "oid-2"}
-    assert data["counts"]["moved"] == 2
-    assert {name: row["state"] for name, row in by_name(rest).items()} == {"cleo": "no-link"}
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("ann", "Line 1 of"),
-        ("name,id\nann,\n", "has no id"),
-        ("nobody,oid-1", "no user 'nobody'"),
-        ("ann,oid-1\nann,oid-2", "names ann a second time"),
-        ("ann,oid-1\nbob,oid-1", "gives bob the id of ann"),
-        ("ann,oid\x01", "no immutable id"),
-        ("name,id\n", "has nobody in it"),
-        ("\udcff", "cannot be read"),
-    ],
-)
-def test_a_file_with_a_mistake_moves_nobody(cli: Cli, store: Store, tmp_path: Path, text: str, words: str) -> None:
-    """The line is named."""
-    for name in ("ann", "bob"):
-        directory_user(store, name)
-    file = tmp_path / "ids.csv"
-    file.write_bytes(text.encode("utf-8", "surrogateescape"))
-
-    said = cli.run("user", "migrate", "--ids", str(file), *TO, "--yes")
-
-    assert said.code == 1
-    assert words in said.err
-    assert store.migrations.journal() == []
+# What is refused ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

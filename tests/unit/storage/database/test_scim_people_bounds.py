@@ -10,7 +10,7 @@ from storage.database.changes import AdoptUser, LinkIdentity, SetMethod, SetStat
 from storage.database.records import Method, Owner, Role, Status, User
 from storage.database.scim_changes import PersonFacts, ScimChange, ScimDeleteUser, ScimUpdateUser
 from storage.database.store import InvalidChange, NotFoundInStore, Store, Taken
-from tests.support.scim_rows import CLIENT, ENTRA, OKTA, creation, join, make_scim_group, person, said_of
+from tests.support.scim_rows import CLIENT, ENTRA, OKTA, creation, facts_of, join, make_scim_group, person, said_of
 from tests.support.store_rows import ACTOR, make_admin, make_ssh_key, make_user, user_again
 
 
@@ -110,6 +110,16 @@ def test_whom_another_client_has_given_up_can_be_taken_over(store: Store) -> Non
     assert made.subject_id == user.id
     assert store.scim_people.by_id(ENTRA, user.id) is None
     assert store.scim_people.by_id(OKTA, user.id) is not None
+
+
+def test_facts_alone_count(store: Store) -> None:
+    """Whatever else the document says gives nothing (C1)."""
+    said = {"role": "admin", "roles": [{"value": "admin"}], "homeDir": "/etc", "authMethod": "local", "isAdmin": True}
+    user = join(store, "ann", None, **said, breakGlass=True, groups=[{"value": "x"}])
+
+    assert (user.role, user.home, user.method, user.break_glass) == (Role.USER, "ann", Method.SAML, False)
+    assert store.users.groups_of(user.id) == []
+    assert facts_of(said_of(store, user).document) == facts_of(person())
 
 
 # Who came by signing in ---------------------------------------------------------------------------

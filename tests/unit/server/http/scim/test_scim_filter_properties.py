@@ -7,12 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.http.scim.attributes import ENTERPRISE, USER, Kind
 from server.http.scim.errors import ScimError
 from server.http.scim.filters import Filter, parse
+from tests.support.examples import examples
 
 # name in a filter -> (where it is in a resource, what it is compared as)
 ATTRIBUTES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -191,7 +192,7 @@ def known(tree: tuple[Any, ...]) -> bool:
     return True
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(trees.filter(known), st.lists(users(), min_size=1, max_size=4), st.sampled_from([str, str.lower, str.swapcase]))
 def test_matches_as_the_rfc_says(
     tree: tuple[Any, ...], resources: list[dict[str, Any]], case: Callable[[str], str]
@@ -229,7 +230,7 @@ conjunctions = st.lists(st.one_of(equalities, equalities, selections), min_size=
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(conjunctions.filter(known), st.lists(users(), min_size=1, max_size=4))
 def test_lookups_are_sound(tree: tuple[Any, ...], resources: list[dict[str, Any]]) -> None:
     """Whatever matches is found by every look-up; and where these are all there is, whatever they find matches."""
@@ -252,7 +253,7 @@ ODD_TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(ODD_TEXTS)
 def test_any_text_is_a_filter_or_refused(text: str) -> None:
     """Nothing but a filter or invalidFilter comes of any text, and a filter answers for every user."""

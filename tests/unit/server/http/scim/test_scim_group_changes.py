@@ -20,7 +20,7 @@ from server.http.scim.group_changes import (
     group_patched,
     group_replaced,
 )
-from server.http.scim.patch_operations import MAX_OPERATIONS
+from server.http.scim.patch_operations import MAX_OPERATIONS, MISSING, Operation, Verb
 
 ENTRA_CREATE: dict[str, Any] = {
     "schemas": [GROUP, "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"],
@@ -51,7 +51,7 @@ def refusal(*operations: Any) -> ScimError:
 
 def test_entras_create() -> None:
     """Entra creates a group without members and with a schema that nobody knows."""
-    assert group_created(ENTRA_CREATE) == GroupDelta("Crew", "8aa1a0c0-c4c3-4bc0-b4a5-2ef676900159", (), ("meta",))
+    assert group_created(ENTRA_CREATE) == GroupDelta("Crew", "8aa1a0c0-c4c3-4bc0-b4a5-2ef676900159", (), ("meta",), {})
 
 
 @pytest.mark.parametrize(
@@ -72,21 +72,30 @@ def test_members_of_a_new_group(members: object, expected: tuple[MemberStep, ...
 
 def test_a_put_without_members_never_touches_them() -> None:
     """Neither without members nor with null; only an empty list ends all memberships."""
-    assert group_replaced({"displayName": "Crew"}) == GroupDelta("Crew")
-    assert group_replaced({"displayName": "Crew", "members": None, "externalId": None}) == GroupDelta("Crew")
+    assert group_replaced({"displayName": "Crew"}) == GroupDelta("Crew", document={})
+    assert group_replaced({"displayName": "Crew", "members": None, "externalId": None}).steps == ()
     assert group_replaced({"displayName": "Crew", "members": []}).steps == (ReplaceMembers(()),)
     assert group_replaced({"DISPLAYNAME": "Crew", "Members": ["a"]}).steps == (ReplaceMembers(("a",)),)
 
 
-def test_an_empty_external_id_is_a_removed_one() -> None:
-    """The empty text removes the externalId by PUT and by PATCH, and so does a remove."""
-    removed = [
-        group_replaced({"displayName": "Crew", "externalId": ""}),
-        group_patched(patch(operation("replace", "externalId", value=""))),
-        group_patched(patch(operation("Remove", "EXTERNALID"))),
-    ]
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [operation("replace", "externalId", value="")],
+        [operation("add", "externalId", value=None)],
+        [operation("replace", value={"externalId": ""})],
+        [operation("Remove", "EXTERNALID")],
+        [operation("Remove", "externalId", value="g-1")],
+    ],
+)
+def test_an_external_id_is_never_taken_away(operations: list[Any]) -> None:
+    """M6: neither the empty text by PUT and PATCH nor a remove touches it, nor a new one said before that."""
+    renewed = operation("replace", "externalId", value="g-2")
 
-    assert [delta.external_id for delta in removed] == ["", "", ""]
+    assert group_patched(patch(*operations)) == GroupDelta()
+    assert group_patched(patch(renewed, *operations)) == GroupDelta(external_id="g-2")
+    assert group_replaced({"displayName": "Crew", "externalId": ""}).external_id is None
+    assert group_replaced({"displayName": "Crew", "externalId": "g-2"}).external_id == "g-2"
 
 
 @pytest.mark.parametrize("name", [None, "", "  ", "a\nb", "a\0", "x" * 257, 5, ["Crew"], {"value": "Crew"}])
@@ -115,7 +124,6 @@ def test_a_group_needs_a_proper_name(name: object) -> None:
         (operation("remove", f'{GROUP}:members[value eq "a"]'), RemoveMembers(("a",))),
         (operation("remove", 'members[value eq "a" or (value eq "b" or value eq "a")]'), RemoveMembers(("a", "b"))),
         (operation("remove", "members"), ClearMembers()),
-        (operation("remove", "members", value=None), ClearMembers()),
         (operation("Replace", "members", value=[{"value": "a"}, "b"]), ReplaceMembers(("a", "b"))),
         (operation("replace", "members", value=[]), ReplaceMembers(())),
         (operation("replace", value={"members": [{"value": "a"}]}), ReplaceMembers(("a",))),
@@ -218,7 +226,9 @@ def test_members_that_are_refused(op: str, member: object) -> None:
         (operation("remove", "members.value", value="a"), "invalidPath"),
         (operation("replace", "owner", value="a"), "invalidPath"),
         (operation("replace", f"{ENTERPRISE}:displayName", value="a"), "invalidPath"),
-        (operation("replace", "urn:x:y:members", value=[]), "invalidPath"),
+        (operation("replace", "urn:x:y[members]", value=[]), "invalidPath"),
+        (operation("replace", "urn:x:members!", value=[]), "invalidPath"),
+        (operation("add", "urn:x:y:members"), "invalidValue"),
         (operation("remove", f"members[{' or '.join(['value pr'] * 200)}]"), "invalidPath"),
         (operation("remove", 'members[value ne "a"]'), "invalidFilter"),
         (operation("remove", 'members[display eq "a"]'), "invalidFilter"),
@@ -230,6 +240,8 @@ def test_members_that_are_refused(op: str, member: object) -> None:
         (operation("add", "members"), "invalidValue"),
         (operation("replace", "members"), "invalidValue"),
         (operation("replace", "members", value=None), "invalidValue"),
+        (operation("Remove", "members", value=None), "invalidValue"),
+        (operation("remove", f"{GROUP}:members", value=None), "invalidValue"),
         (operation("replace", "externalId", value=["x"]), "invalidValue"),
         (operation("replace", value={"members": ["a"], "Members": []}), "invalidValue"),
         (operation("replace", value=[{"members": ["a"]}]), "invalidValue"),
@@ -261,9 +273,9 @@ def test_names_have_no_case(path: str) -> None:
 
 def test_what_is_ignored_is_reported() -> None:
     """Unknown attributes and passwords of a whole group are ignored and named."""
-    delta = group_created({"displayName": "Crew", "Password": "s3cret", "roles": ["admin"], "urn:x:y": {"a": 1}})
+    delta = group_created({"displayName": "Crew", "Password": "s3cret", "roles": ["admin"], "urn:x:!": {"a": 1}})
 
-    assert delta == GroupDelta("Crew", ignored=("password", "roles", "urn:x:y"))
+    assert delta == GroupDelta("Crew", ignored=("password", "roles", "urn:x:!"), document={})
 
 
 @pytest.mark.parametrize("body", [None, [], "x", 5])
@@ -292,6 +304,32 @@ def test_a_thousand_removals_by_path() -> None:
     assert steps(*simple) == (RemoveMembers(tuple(str(number) for number in range(MAX_OPERATIONS))),)
     assert refusal(*costly).status == 413
     assert refusal(*simple, simple[0]).status == 413
+
+
+def test_members_of_an_extension_are_no_members() -> None:
+    """M4: what a URN leads is kept apart, also if it is called as something of a group is."""
+    urn = "urn:x:y:2.0:Group"
+    delta = group_patched(patch(operation("replace", f"{urn}:members", value=[]), operation("remove", urn)))
+
+    assert (delta.steps, delta.ignored) == ((), ())
+    assert delta.extensions == (
+        Operation(Verb.REPLACE, f"{urn}:members", []),
+        Operation(Verb.REMOVE, urn, MISSING),
+    )
+    many = [operation("add", value={f"{urn}:a{number}-{part}": 1 for part in range(2)}) for number in range(501)]
+    assert refusal(*many).status == 413
+
+
+def test_alternating_changes_are_bounded() -> None:
+    """H4: each step is a set of statements in one transaction; 50 of them, joined where they are in a row."""
+    turn = [operation("add", "members", value="a"), operation("remove", "members", value="a")]
+    half = group_changes.MAX_STEPS // 2
+
+    assert len(steps(*turn * half)) == group_changes.MAX_STEPS
+    assert steps(*[operation("remove", "members")] * MAX_OPERATIONS) == (ClearMembers(),)
+    assert steps(*turn * half, turn[1], turn[1])[-1] == RemoveMembers(("a",))
+    for more in (turn[0], operation("remove", "members"), operation("replace", "members", value=["a"])):
+        assert refusal(*turn * half, more).status == 413
 
 
 def test_limits_are_what_the_documentation_says() -> None:

@@ -6,12 +6,13 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.http.scim.attributes import ENTERPRISE, GROUP, USER, Kind
 from server.http.scim.errors import ScimError
 from server.http.scim.projection import projection
+from tests.support.examples import examples
 
 CUSTOM = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User"
 
@@ -169,7 +170,7 @@ def leaves(value: Any) -> list[Any]:
     return [value]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(NAMES, min_size=1, max_size=6))
 def test_what_is_chosen_and_what_is_left_are_the_whole(names: list[str]) -> None:
     """The same names as ``attributes`` and as ``excludedAttributes`` part a resource in two."""
