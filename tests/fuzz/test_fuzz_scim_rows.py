@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,9 @@ from storage.database.changes import (
 )
 from storage.database.records import Method, Role, Status
 from storage.database.scim_changes import (
-    AddMembers,
     ApproveEnds,
-    ClearMembers,
     DismissEnds,
     EndLimit,
-    MemberStep,
-    RemoveMembers,
-    ReplaceMembers,
     RestoreUser,
     ScimCreateGroup,
     ScimDeleteGroup,
@@ -39,7 +33,7 @@ from storage.database.scim_changes import (
     ScimUpdateGroup,
     ScimUpdateUser,
 )
-from tests.support.scim_machine import ScimMachine, Told, refusing
+from tests.support.scim_machine import STEP, ScimMachine, Told, refusing
 from tests.support.scim_model import Model, Person, Refused, Team
 from tests.support.scim_rows import ENTRA, OKTA, creation, facts_of, person
 from tests.support.store_rows import ACTOR
@@ -68,10 +62,11 @@ class Clients(ScimMachine):
     def begin(self) -> None:
         self.prepare()
         self.map_role("g1", Role.ADMIN)
+        self.map_role("g2", Role.GROUP_ADMIN)
         for number, login in enumerate(("ann", "bea", "carl")):
             self.create(login, f"e{number}", active=True)
         self.create_group("Crew", "g1", [0, 1])
-        self.create_group("Deck", "", [1, 2])
+        self.create_group("Deck", "g2", [1, 2])
 
     # People -------------------------------------------------------------------------------------------
 
@@ -170,6 +165,12 @@ class Clients(ScimMachine):
             return {one.id}, ["user.deprovisioned"]
 
         self.do(ScimDeleteUser(ENTRA, user_id, EndLimit(LIMIT, 0)), expected)
+
+    @rule(number=MANY, active=st.booleans())
+    def leave_and_come_back(self, number: int, active: bool) -> None:  # noqa: FBT001 - drawn by name
+        before = self.model.people[self.pick(number, self.model.people)].document
+        self.delete(number)
+        self.create(before["userName"], before.get("externalId", ""), active)
 
     @rule(number=MANY)
     def restore(self, number: int) -> None:
@@ -292,6 +293,16 @@ class Clients(ScimMachine):
 
         self.do(ScimDeleteGroup(ENTRA, group_id), expected)
 
+    @precondition(lambda self: self.model.teams)
+    @rule(number=MANY, by_hand=st.booleans())
+    def make_anew(self, number: int, by_hand: bool) -> None:  # noqa: FBT001 - drawn by name
+        """A group that the client deletes and makes again, perhaps while the site needs the old one."""
+        before = self.model.teams[self.pick(number, self.model.teams)]
+        if by_hand:
+            self.group_by_hand(0, number, enter=True)
+        self.delete_group(number)
+        self.create_group(before.display, before.said_id, [0])
+
     # Admins -------------------------------------------------------------------------------------------
 
     @rule(external_id=st.sampled_from(["g1", "g2", "g3"]), role=st.none() | ROLES)
@@ -382,12 +393,6 @@ class Clients(ScimMachine):
         one.granted = True
 
 
-STEP: dict[str, Callable[[tuple[str, ...]], MemberStep]] = {
-    "add": AddMembers,
-    "remove": RemoveMembers,
-    "replace": ReplaceMembers,
-    "clear": lambda _: ClearMembers(),
-}
 BOUNDED = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 

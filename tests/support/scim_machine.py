@@ -15,6 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from storage.database.changes import Change, LinkIdentity, Provision
 from storage.database.records import RANK, Method, Owner, Role, User
+from storage.database.scim_changes import AddMembers, ClearMembers, MemberStep, RemoveMembers, ReplaceMembers
+from storage.database.scim_tables import scim_users
 from storage.database.store import StoreError, open_store
 from tests.support.scim_model import Model, Refused
 from tests.support.scim_rows import CLIENT, ENTRA, OKTA
@@ -130,6 +132,14 @@ class ScimMachine(RuleBasedStateMachine):
         assert waiting == {one.id: one.held for one in self.model.people.values() if one.held}
 
     @invariant()
+    def the_circuit_breaker_counts_whom_the_client_put_out(self) -> None:
+        with self.store._database.read() as connection:
+            rows = connection.execute(scim_users.select().where(scim_users.c.ended_at.is_not(None))).all()
+        assert {row.user_id: "approved" if row.ended_approved else "counted" for row in rows} == {
+            one.id: one.ended for one in self.model.people.values() if one.ended
+        }
+
+    @invariant()
     def groups_are_as_the_model_has_them(self) -> None:
         assert {group.id: group.name for group in self.store.groups.list() if group.name != "mine"} == {
             team.id: team.name for team in self.model.teams.values()
@@ -165,3 +175,11 @@ def refusing(name: str) -> Callable[[Model], Told]:
         raise Refused(name)
 
     return expected
+
+
+STEP: dict[str, Callable[[tuple[str, ...]], MemberStep]] = {
+    "add": AddMembers,
+    "remove": RemoveMembers,
+    "replace": ReplaceMembers,
+    "clear": lambda _: ClearMembers(),
+}

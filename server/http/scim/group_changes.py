@@ -164,7 +164,9 @@ class _Change:
             case "displayname":
                 self._display_name = _display_name(verb, value)
             case "externalid":
-                if verb is not Verb.REMOVE and (kept := values.simple(COMMON["externalid"], value, "externalId")):
+                if verb is Verb.REMOVE:
+                    self._external_id = ""
+                elif kept := values.simple(COMMON["externalid"], value, "externalId"):
                     self._external_id = str(kept)
             case _:
                 self._change_members(verb, value)

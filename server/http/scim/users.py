@@ -75,8 +75,15 @@ class UserVerbs:
         return ScimAnswer(200, wanted.apply(self.rendered([row], wanted)[0]), headers)
 
     def replace(self, request: ScimRequest, user_id: str) -> ScimAnswer:
-        """Put a whole user in place of the present one; 200."""
-        return self._update(request, user_id, replaced_user)
+        """Put a whole user in place of the present one; 200. An externalId that is not said stays: it is the link."""
+
+        def made(present: Document, body: object) -> tuple[Document, tuple[str, ...]]:
+            document, ignored = replaced_user(present, body)
+            if "externalId" in present and "externalId" not in document:
+                document = finished_user({**document, "externalId": present["externalId"]})
+            return document, ignored
+
+        return self._update(request, user_id, made)
 
     def patch(self, request: ScimRequest, user_id: str) -> ScimAnswer:
         """Change some of a user; 200."""
@@ -113,14 +120,11 @@ class UserVerbs:
         ]
 
     def _update(self, request: ScimRequest, user_id: str, made: Made) -> ScimAnswer:
-        """Change a user. An externalId can be corrected and not taken away: it is the link, also of a tombstone."""
         site, body, expected = self._site, request.json(), request.expected_versions()
         for tries in range(TRIES):
             row = self._found(user_id)
             checked_version(expected, row.version)
             document, ignored = made(row.document, body)
-            if "externalId" in row.document and "externalId" not in document:
-                document = finished_user({**document, "externalId": row.document["externalId"]})
             facts = facts_of(document)
             change = ScimUpdateUser(
                 site.name, user_id, facts, document, row.version, site.limit, says_active=speaks_of_access(body)

@@ -123,10 +123,12 @@ def _update(tx: Connection, change: ScimUpdateGroup, now: float) -> Effect:
         name = new_name
     moves = _Moves(tx, change.provider, row.group_id)
     if change.external_id is not None and change.external_id != row.external_id:
+        values["external_id"] = change.external_id
+        detail["old_external_id"] = row.external_id
+    if change.external_id and change.external_id != row.external_id:  # one that is taken away stays the key of roles
         external_id = _refuse_second_id(tx, change.provider, change.external_id, row.group_id)
         tx.execute(update(group_identities).where(_link_of(row)).values(external_id=external_id))
-        values["external_id"] = change.external_id
-        detail |= {"external_id": external_id, "old_external_id": row.external_id}
+        detail["external_id"] = external_id
         moves.others.update(tx.execute(_HELD, {"group_id": row.group_id}).scalars())  # their roles hang on it
     if change.document is not None and _as_json(change.document) != _as_json(row.document):
         values["document"] = dict(change.document)

@@ -49,7 +49,8 @@ def follow_link(tx: Connection, provider: str, user_id: str, facts: PersonFacts,
     An admin may have linked the user a second time, or taken the link away; neither may keep a leaver here.
     """
     links = [identity_of(row) for row in tx.execute(_BY_USER, {"at": provider, "of_user": user_id})]
-    wanted = external_id_of(facts, user_id)
+    # What a client takes out of its words alone is still the person's immutable id: a link is only ever corrected.
+    wanted = links[0].external_id if links and not facts.external_id else external_id_of(facts, user_id)
     if wanted in {link.external_id for link in links}:
         if all(link.active is facts.active for link in links):
             return {}

@@ -345,7 +345,7 @@ def test_a_corrected_external_id_moves_the_link(store: Store) -> None:
     assert (done.detail["external_id"], done.detail["old_external_id"]) == ("oid-new", "oid-ann")
     assert (store.users.by_identity(ENTRA, "oid-ann"), refused.value.holder) == (None, bea.id)
     say(store, user, external_id="")
-    assert store.users.by_identity(ENTRA, user.id) is not None
+    assert store.users.by_identity(ENTRA, "oid-new") == user_again(store, user)
 
 
 def test_a_link_that_an_admin_took_away_keeps_no_leaver(store: Store) -> None:
