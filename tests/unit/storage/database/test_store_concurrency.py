@@ -138,7 +138,7 @@ def last_step(tx, values):
     print("in the transaction", flush=True)
     time.sleep(60)
 
-changes.insert_event = last_step
+changes.insert_events = last_step
 open_store(sys.argv[1]).apply(CreateUser("half", Method.LOCAL), actor="victim")
 """
 
