@@ -132,7 +132,7 @@ class Clients(ScimMachine):
                 model.refuse_second(key, one.id)
                 heard = model.follow_name(one, key)
             status_changed = model.set_access(one, active=document["active"], limit=limit)
-            wanted = document.get("externalId") or one.id
+            wanted = document.get("externalId") or one.external_id
             if wanted != one.external_id:
                 if wanted == "e-root":
                     raise Refused("Taken")
@@ -174,8 +174,6 @@ class Clients(ScimMachine):
 
     @rule(number=MANY)
     def restore(self, number: int) -> None:
-        user_id = self.pick(number, self.model.people)
-
         def expected(model: Model) -> Told:
             one = model.people[user_id]
             if one.handed:
@@ -184,6 +182,7 @@ class Clients(ScimMachine):
             one.deleted = False
             return set(), ["user.restored"]
 
+        user_id = self.pick(number, self.model.people)
         self.do(RestoreUser(user_id), expected)
 
     @rule(number=st.integers(0, 20), delete=st.booleans())
@@ -232,7 +231,7 @@ class Clients(ScimMachine):
             model.refuse_second_team(display, external_id, "")
             if not all(model.people[one].visible for one in ids):
                 raise Refused("InvalidChange")
-            model.teams["new"] = Team("new", "", display, external_id, members=set(ids))
+            model.teams["new"] = Team("new", "", display, external_id, members=set(ids), link_id=external_id)
             roles = model.follow_roles(set(ids))
             kinds = ["member.added"] * len(set(ids)) + ["user.role_given"] * len(roles)
             return set(ids), ["group.created", *kinds]
@@ -256,10 +255,11 @@ class Clients(ScimMachine):
             renamed = display is not None and display != team.display
             moved = external_id is not None and external_id != team.said_id
             model.refuse_second_team(display if renamed else None, external_id if moved else None, group_id)
-            team.display = display or team.display
-            team.name = model.team_name(team.display, ENTRA, group_id) if renamed else team.name
+            if renamed:
+                team.display, team.name = display or "", model.team_name(display or "", ENTRA, group_id)
             team.said_id = team.said_id if external_id is None else external_id
-            others = set(team.members) if moved else set()
+            others = set(team.members) if team.said_id else set()
+            team.link_id = team.said_id or team.link_id
             before, after = set(team.members), set(team.members)
             for what, ids in drawn:
                 if what in {"add", "replace"} and not all(model.people[one].visible for one in ids):
@@ -278,8 +278,6 @@ class Clients(ScimMachine):
     @precondition(lambda self: self.model.teams)
     @rule(number=MANY)
     def delete_group(self, number: int) -> None:
-        group_id = self.pick(number, self.model.teams)
-
         def expected(model: Model) -> Told:
             team = model.teams[group_id]
             if team.departed:
@@ -291,6 +289,7 @@ class Clients(ScimMachine):
                 del model.teams[group_id]
             return left, ["group.departed", *["member.removed"] * len(left), *["user.role_given"] * len(roles)]
 
+        group_id = self.pick(number, self.model.teams)
         self.do(ScimDeleteGroup(ENTRA, group_id), expected)
 
     @precondition(lambda self: self.model.teams)
@@ -387,8 +386,7 @@ class Clients(ScimMachine):
     def grant(self, team: int) -> None:
         one = self.model.teams[self.pick(team, self.model.teams)]
         self.store.apply(PutGrant("/x", frozenset({"read"}), group_id=one.id), actor=ACTOR)
-        affected = one.members | one.by_hand if not one.granted else set()
-        for user_id in affected:
+        for user_id in set() if one.granted else one.members | one.by_hand:
             self.model.people[user_id].epoch += 1
         one.granted = True
 

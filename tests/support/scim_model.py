@@ -55,9 +55,11 @@ class Team:
     granted: bool = False
     departed: bool = False
 
+    link_id: str = ""  # the last that was said: one that is taken away stays the key of roles
+
     @property
     def external_id(self) -> str:
-        return self.said_id or self.id
+        return self.link_id or self.id
 
 
 @dataclass
@@ -92,7 +94,7 @@ class Model:
             raise Refused("Taken")
 
     def refuse_burst(self, limit: int) -> None:
-        if sum(one.ended == "counted" and not one.handed for one in self.people.values()) >= limit:
+        if sum(one.ended == "counted" and one.status is not Status.ACTIVE for one in self.people.values()) >= limit:
             raise Refused("Held")
 
     def follow_name(self, person: Person, key: str) -> bool:

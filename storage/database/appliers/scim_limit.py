@@ -14,10 +14,12 @@ DAY_S = 86_400.0
 _ENDED = (
     select(func.count())
     .select_from(scim_users)
+    .join(users, users.c.id == scim_users.c.user_id)
     .where(
         scim_users.c.provider == bindparam("provider"),
         scim_users.c.ended_at > bindparam("since"),
         scim_users.c.ended_approved.is_(False),
+        users.c.status != Status.ACTIVE.value,  # an admin may have let somebody in again
     )
 )
 _ACTIVE = (

@@ -144,6 +144,19 @@ def test_who_comes_back_counts_no_more_and_who_was_out_does_not_count(store: Sto
     assert out(store, ids) == {ids[2]}
 
 
+def test_whom_an_admin_lets_in_again_counts_no_more(store: Store) -> None:
+    """However it came about: the client's own word changes nothing then, and must not be waited for."""
+    ids = join_many(store, 2)
+    one = EndLimit(1, 0)
+    say(store, ids[0], active=False, limit=one)
+    store.apply(SetStatus(ids[0], Status.DISABLED), actor=ACTOR)
+    say(store, ids[0], active=True, limit=one)
+    store.apply(SetStatus(ids[0], Status.ACTIVE), actor=ACTOR)
+    say(store, ids[0], active=True, limit=one)
+
+    assert passed(put_out(store, ids[1:], limit=one)) == 1
+
+
 def test_each_provider_has_its_own_count(store: Store) -> None:
     """Neither its ends nor its people count for another."""
     entra, okta = join_many(store, 2), join_many(store, 2, provider=OKTA, prefix="okta")
