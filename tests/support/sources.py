@@ -25,13 +25,21 @@ def imports(file: Path) -> tuple[str, ...]:
 
 
 def _imports(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in _statements(ast.parse(file.read_text(encoding="utf-8"))):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
             case ast.ImportFrom(module=str(module), level=0, names=names):
                 yield module
                 yield from (f"{module}.{alias.name}" for alias in names)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Give every statement, however deep; imports stand nowhere else, and expressions are most of a tree."""
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for child in getattr(node, field, ()):
+            yield child
+            yield from _statements(child)
 
 
 def _dotted(file: Path) -> str:
