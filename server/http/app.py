@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from server.http.listener import AsgiApp, Receive, Scope, Send
-from server.http.scim.endpoint import is_below_mount as is_below_scim
+from server.http.scim.mount import is_below_mount as is_below_scim
 from server.runtime.bridge import Bridge
 from server.webdav.dav_server import CAPABILITIES
 from server.webdav.urls import is_below_mount

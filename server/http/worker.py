@@ -12,7 +12,7 @@ import uvloop
 
 from server.http.app import HttpApplication
 from server.http.listener import Listener, Tls
-from server.http.scim.endpoint import ScimEndpoint
+from server.http.scim.mount import ScimMount
 from server.runtime.bridge import Bridge
 from server.services import Control, Services
 from server.webdav.endpoint import DavEndpoint
@@ -35,7 +35,7 @@ async def _serve(services: Services, sockets: Sequence[socket.socket], control: 
     draining: asyncio.Future[float] = loop.create_future()
     bridge = Bridge(AUTH_THREADS, services.settings.http.dav_threads, PROVISION_THREADS)
     dav = DavEndpoint(services, bridge)
-    scim = ScimEndpoint(services, bridge)
+    scim = ScimMount(services, bridge)
     app = HttpApplication(services.store, bridge, dav, scim)
     tls = Tls(services.keys.tls_certificate, services.keys.tls_key)
     listeners = [Listener(app, one, tls) for one in sockets]

@@ -18,6 +18,7 @@ from config.sso import SsoProvider
 from server.http.body import Body, BodyError, BodyStalled, BodyTooLarge, ClientGone, MalformedLength, declared_length
 from server.http.listener import CutConnection, Receive, Scope, Send
 from server.http.scim.errors import ScimError
+from server.http.scim.mount import MOUNT
 from server.http.scim.rate import Rate
 from server.http.scim.redaction import kept_body, kept_json, kept_path
 from server.http.scim.request_log import RequestLog
@@ -31,7 +32,6 @@ from storage.database.store import StoreError
 
 log = structlog.get_logger(__name__)
 
-MOUNT = "/scim/v2"
 MAX_BODY = 8 << 20  # 100,000 members of a group in one PATCH
 MAX_OTHER_BODY = 256 << 10  # a user's document has at most 64 KiB
 MAX_MARKS = 250_000  # objects and lists in a body: to read millions of empty ones would stop the whole worker
@@ -44,12 +44,6 @@ _CHALLENGES = [(b"www-authenticate", b'Bearer realm="quaymaster", Basic realm="q
 _ALWAYS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"), (b"server", b"quaymaster")]
 UNAUTHORIZED = 401
 _BODILESS = frozenset({204, 304})
-
-
-def is_below_mount(path: bytes) -> bool:
-    """Whether a raw path belongs to SCIM."""
-    mount = MOUNT.encode()
-    return path == mount or path.startswith(mount + b"/")
 
 
 @dataclass(frozen=True, slots=True)

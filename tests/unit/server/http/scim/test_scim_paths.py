@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from server.http.scim.endpoint import Target, _base, is_below_mount, target_of
+from server.http.scim.endpoint import Target, _base, target_of
 from server.http.scim.errors import ScimError
+from server.http.scim.mount import is_below_mount
 from server.http.scim.requests import ScimRequest
 
 
