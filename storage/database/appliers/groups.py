@@ -7,10 +7,12 @@ from typing import assert_never
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
 from storage.database.appliers.effect import Effect, group_named, member_ids, new_id, user_named
+from storage.database.appliers.roles import give_roles
 from storage.database.change_types import AddMember, CreateGroup, DeleteGroup, GroupChange, RemoveMember
 from storage.database.errors import Conflict
 from storage.database.names import canonical_name
-from storage.database.tables import groups, memberships
+from storage.database.records import Owner
+from storage.database.tables import group_identities, groups, memberships
 
 
 def apply_group_change(tx: Connection, change: GroupChange, now: float) -> Effect:
@@ -40,8 +42,18 @@ def _create(tx: Connection, change: CreateGroup, now: float) -> Effect:
 def _delete(tx: Connection, change: DeleteGroup) -> Effect:
     group = group_named(tx, change.group_id)
     members = member_ids(tx, group.id)
+    of_clients = select(memberships.c.user_id).where(
+        memberships.c.group_id == group.id, memberships.c.owner == Owner.SCIM.value
+    )
+    held = sorted(tx.execute(of_clients).scalars())
+    links = select(group_identities.c.provider).where(group_identities.c.group_id == group.id)
+    providers = tx.execute(links).scalars().all()
     tx.execute(delete(groups).where(groups.c.id == group.id))
-    return Effect("group.deleted", f"group:{group.name}", group.id, members, detail={"members": len(members)})
+    detail: dict[str, object] = {"members": len(members)}
+    for provider in providers:  # no sync takes away what the group of a SCIM client gave
+        if changed := give_roles(tx, provider, held):
+            detail["roles_changed"] = sorted(changed)
+    return Effect("group.deleted", f"group:{group.name}", group.id, members, detail=detail)
 
 
 def _add(tx: Connection, change: AddMember) -> Effect:

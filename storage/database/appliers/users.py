@@ -26,8 +26,10 @@ from storage.database.change_types import (
     UserFields,
 )
 from storage.database.errors import Conflict, InvalidChange
+from storage.database.moving import role_after
 from storage.database.names import canonical_name
 from storage.database.records import Owner, Status, User
+from storage.database.rows import identity_of
 from storage.database.scim_tables import scim_emails, scim_holds, scim_users, tombstones
 from storage.database.tables import dav_locks, dav_properties, identities, memberships, passwords, users
 
@@ -258,8 +260,15 @@ def _link(tx: Connection, change: LinkIdentity, now: float) -> Effect:
 def _unlink(tx: Connection, change: UnlinkIdentity) -> Effect:
     user = user_named(tx, change.user_id)
     same = (identities.c.provider == change.provider, identities.c.external_id == change.external_id)
+    mine = (identities.c.user_id == user.id, identities.c.provider == change.provider)
+    links = [identity_of(row) for row in tx.execute(select(identities).where(*mine))]
     removed = tx.execute(delete(identities).where(identities.c.user_id == user.id, *same)).rowcount
     detail: dict[str, object] = {"provider": change.provider, "external_id": change.external_id}
+    # With its last link goes what the source said of the role: nobody would ever take it away.
+    kept = role_after(user, links).role if removed and len(links) == removed else user.role
+    if user.managed_by in checks.DIRECTORY_OWNERS and kept is not user.role:
+        tx.execute(update(users).where(users.c.id == user.id).values(role=kept.value))
+        detail["role"] = kept
     affected = (user.id,) if removed else ()
     return Effect("identity.unlinked", user.name, user.id, affected, bool(removed), detail)
 

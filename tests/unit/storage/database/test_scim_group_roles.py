@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from storage.database.changes import (
+    DeleteGroup,
     LinkIdentity,
     MapRole,
     Provision,
@@ -210,6 +211,34 @@ def test_who_has_no_link_is_given_no_role(mapped: Store) -> None:
     regroup(mapped, group, AddMembers((user.id,)))
 
     assert (without, role(mapped, user)) == (Role.USER, Role.ADMIN)
+
+
+def test_a_group_that_an_admin_deletes_takes_its_role_along(mapped: Store) -> None:
+    """No sync and no client would ever take it away."""
+    user, kept = join(mapped), join(mapped, "bea")
+    helpers = make_scim_group(mapped, "Helpers", kept.id, external_id=HELPERS)
+    group = make_scim_group(mapped, "Admins", user.id, kept.id, external_id=ADMINS)
+    seen = mapped.revocations.latest()
+    mapped.apply(DeleteGroup(group), actor=ACTOR)
+
+    assert (role(mapped, user), role(mapped, kept)) == (Role.USER, Role.GROUP_ADMIN)
+    assert {row.user_id for row in mapped.revocations.since(seen)} == {user.id, kept.id}
+    assert mapped.groups.by_id(helpers) is not None
+
+
+def test_the_last_link_takes_the_clients_role_along(mapped: Store) -> None:
+    """What an admin said stays; with another link at the provider the client's stays, too."""
+    user, told = join(mapped), join(mapped, "bea")
+    make_scim_group(mapped, "Admins", user.id, external_id=ADMINS)
+    mapped.apply(UpdateUser(told.id, UserFields(role=Role.ADMIN)), actor=ACTOR)
+    mapped.apply(LinkIdentity(user.id, ENTRA, "oid-second"), actor=ACTOR)
+    mapped.apply(UnlinkIdentity(user.id, ENTRA, "oid-second"), actor=ACTOR)
+    second = role(mapped, user)
+    done = mapped.apply(UnlinkIdentity(user.id, ENTRA, "oid-ann"), actor=ACTOR)
+    mapped.apply(UnlinkIdentity(told.id, ENTRA, "oid-bea"), actor=ACTOR)
+
+    assert (second, role(mapped, user), done.detail["role"]) == (Role.ADMIN, Role.USER, Role.USER)
+    assert role(mapped, told) is Role.ADMIN
 
 
 def test_who_is_somebody_elses_keeps_the_role(mapped: Store) -> None:
