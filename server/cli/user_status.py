@@ -43,13 +43,9 @@ def tell_kept_role(site: Site, before: User, after: User) -> None:
     was_managed = before.managed_by in {Owner.SCIM, Owner.LDAP} and after.managed_by is Owner.MANUAL
     if not was_managed or after.role is Role.USER:
         return
-    links = site.store.users.identities_of(before.id)
-    gave = "gave"
-    if all(link.provider != before.provider for link in links):  # an admin has ended it, and what was said is forgotten
-        gave = "may have given"
-    elif role_after(before, links).role is before.role:
+    if role_after(before, site.store.users.identities_of(before.id)).role is before.role:
         return
     warn(
-        f"{after.name} keeps the role {after.role}, which a group of {before.provider} {gave}; leaving that group ends "
+        f"{after.name} keeps the role {after.role}, which a group of {before.provider} gave; leaving that group ends "
         f"it no more. Take it, if it shall not stay: quaymaster user set {after.name} --no-admin"
     )

@@ -195,14 +195,14 @@ def test_a_role_of_a_group_that_stays_is_told(cli: Cli, admin: User) -> None:
     assert cli.ok("user", "show", "ann")["role"] == "user"
 
 
-@pytest.mark.usefixtures("admin")
-def test_a_role_whose_source_is_forgotten_is_told_too(cli: Cli) -> None:
-    """An ended link knows no more of whose word it was."""
+def test_a_role_goes_with_the_link_that_gave_it(cli: Cli, admin: User) -> None:
+    """Ending the link takes the role at once, so that nothing is left to warn of."""
     cli.ok("user", "unlink", "ann", "--provider=entra")
+    after = cli.ok("user", "show", "ann")["role"]
 
     said = cli.run("user", "set-method", "ann", "--method=none")
 
-    assert "which a group of entra may have given" in said.err
+    assert (admin.role, after, said.code, said.err) == (Role.ADMIN, "user", 0, "")
 
 
 def test_a_role_that_an_admin_gave_is_not_told(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
