@@ -17,7 +17,7 @@ from server.cli.context import ConfigOption, JsonOption, open_site
 from server.cli.output import Failure, emit_json, note, printable, reporting, say
 from server.cli.quiet import quiet
 from server.cli.views import View
-from server.http.scim.sequences import (
+from server.http.scim.recordings.sequences import (
     Mismatch,
     PlayedAnswer,
     PlayedRequest,

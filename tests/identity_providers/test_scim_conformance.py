@@ -14,8 +14,8 @@ import pytest
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
 
-from server.http.scim import sequences
-from server.http.scim.sequences import PlayedAnswer, PlayedRequest
+from server.http.scim.recordings import sequences
+from server.http.scim.recordings.sequences import PlayedAnswer, PlayedRequest
 from storage.database.store import Store
 from tests.support.scim_client import ScimHttp, add_provider, issue_token
 from tests.support.server import QuaymasterServer

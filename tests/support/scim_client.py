@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from auth_backends.scim_clients import issue
 from config.sso import SsoMethod, SsoProvider
-from server.http.scim.sequences import PlayedAnswer, PlayedRequest
+from server.http.scim.recordings.sequences import PlayedAnswer, PlayedRequest
 from server.providers import put_sso
 from storage.database.scim_changes import AddScimToken
 from storage.database.store import Store

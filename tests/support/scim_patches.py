@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.http.scim.attributes import ENTERPRISE
-from server.http.scim.documents import user_document
+from server.http.scim.bodies.documents import user_document
 
 CUSTOM = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User"
 WORK = {"value": "w@b.test", "type": "work", "primary": True}

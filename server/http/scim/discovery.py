@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import scim2_models
 
 from server.http.scim.attributes import SCHEMAS, Attribute, Kind, canonical_urn
+from server.http.scim.bodies.places import SCHEMAS_OF
 from server.http.scim.errors import ScimError
-from server.http.scim.paging import MAX_COUNT, Page
-from server.http.scim.places import SCHEMAS_OF
+from server.http.scim.queries.paging import MAX_COUNT, Page
 from server.http.scim.rendering import list_response
 
 SERVICE_PROVIDER_CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"

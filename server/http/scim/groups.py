@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.http.scim.attributes import Kind
+from server.http.scim.bodies.group_changes import GroupDelta, group_created, group_patched, group_replaced
+from server.http.scim.bodies.group_extensions import patched_extensions
 from server.http.scim.errors import ScimError
-from server.http.scim.group_changes import GroupDelta, group_created, group_patched, group_replaced
-from server.http.scim.group_extensions import patched_extensions
-from server.http.scim.projection import Projection, projection
+from server.http.scim.queries.projection import Projection, projection
 from server.http.scim.rendering import MemberRef, Meta, group_resource
 from server.http.scim.requests import ScimAnswer, ScimRequest
 from server.http.scim.shrinking import tell_shrinking

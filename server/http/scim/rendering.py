@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from server.http.scim.attributes import CORE, Kind
-from server.http.scim.paging import Page
+from server.http.scim.queries.paging import Page
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 

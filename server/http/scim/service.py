@@ -12,9 +12,9 @@ from server.http.scim import discovery
 from server.http.scim.attributes import Kind
 from server.http.scim.errors import ScimError
 from server.http.scim.groups import GroupVerbs
-from server.http.scim.projection import projection
+from server.http.scim.queries.projection import projection
+from server.http.scim.queries.searching import KINDS, Query, Search
 from server.http.scim.requests import ScimAnswer, ScimRequest, refusal
-from server.http.scim.searching import KINDS, Query, Search
 from server.http.scim.site import HELD_RETRY_S, EndHeld, ProviderSite
 from server.http.scim.users import UserVerbs
 from storage.database.store import Store, StoreError, StoreUnavailable

@@ -9,12 +9,12 @@ import structlog
 
 from config.providers import HomeLayout
 from server.http.scim.attributes import Kind
-from server.http.scim.documents import finished_user, replaced_user, user_document
+from server.http.scim.bodies.documents import finished_user, replaced_user, user_document
+from server.http.scim.bodies.patching import patched_user
 from server.http.scim.errors import ScimError
 from server.http.scim.nicknames import looks_like_nickname
-from server.http.scim.patching import patched_user
 from server.http.scim.person import facts_of, speaks_of_access
-from server.http.scim.projection import Projection, projection
+from server.http.scim.queries.projection import Projection, projection
 from server.http.scim.rendering import GroupRef, Meta, user_resource
 from server.http.scim.requests import ScimAnswer, ScimRequest
 from server.http.scim.site import TRIES, ProviderSite, checked_version, wait_a_turn

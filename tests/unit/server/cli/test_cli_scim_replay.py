@@ -13,9 +13,9 @@ import pytest
 
 from config.sso import SsoMethod, SsoProvider
 from server.cli.scim_export import exported
+from server.http.scim.recordings.sequences import names
 from server.http.scim.redaction import kept_body, kept_json
 from server.http.scim.requests import ScimRequest
-from server.http.scim.sequences import names
 from server.http.scim.service import ScimService
 from storage.database.scim_log import ScimRequestRow
 from storage.database.store import Store

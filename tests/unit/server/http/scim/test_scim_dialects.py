@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.http.scim.documents import replaced_user, user_document
-from server.http.scim.group_changes import (
+from server.http.scim.bodies.documents import replaced_user, user_document
+from server.http.scim.bodies.group_changes import (
     AddMembers,
     ClearMembers,
     GroupDelta,
@@ -24,7 +24,7 @@ from server.http.scim.group_changes import (
     group_patched,
     group_replaced,
 )
-from server.http.scim.patching import patched_user
+from server.http.scim.bodies.patching import patched_user
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

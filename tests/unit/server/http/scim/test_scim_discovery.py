@@ -13,10 +13,10 @@ from scim2_tester import Status, check_server
 
 from server.http.scim import attributes, discovery
 from server.http.scim.attributes import CORE, ENTERPRISE, ENTERPRISE_SCHEMA, GROUP, USER, Attribute, Kind
-from server.http.scim.documents import user_document
+from server.http.scim.bodies.documents import user_document
 from server.http.scim.errors import ScimError
-from server.http.scim.filters import parse
-from server.http.scim.projection import projection
+from server.http.scim.queries.filters import parse
+from server.http.scim.queries.projection import projection
 
 BASE = "https://files.example/scim/v2"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from server.http.scim import documents, values
 from server.http.scim.attributes import ENTERPRISE, MISTYPED_ENTERPRISE, USER
-from server.http.scim.documents import replaced_user, user_document
+from server.http.scim.bodies import documents, values
+from server.http.scim.bodies.documents import replaced_user, user_document
 from server.http.scim.errors import ScimError
 
 CUSTOM = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User"

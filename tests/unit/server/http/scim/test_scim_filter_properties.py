@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from server.http.scim.attributes import ENTERPRISE, USER, Kind
 from server.http.scim.errors import ScimError
-from server.http.scim.filters import Filter, parse
+from server.http.scim.queries.filters import Filter, parse
 from tests.support.examples import examples
 
 # name in a filter -> (where it is in a resource, what it is compared as)

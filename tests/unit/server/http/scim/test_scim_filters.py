@@ -9,7 +9,7 @@ import pytest
 
 from server.http.scim.attributes import ENTERPRISE, GROUP, USER, Kind
 from server.http.scim.errors import ScimError
-from server.http.scim.filters import Lookup, parse
+from server.http.scim.queries.filters import Lookup, parse
 
 CUSTOM = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User"
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from server.http.scim import group_changes, member_ids
 from server.http.scim.attributes import ENTERPRISE, GROUP
-from server.http.scim.errors import ScimError
-from server.http.scim.group_changes import (
+from server.http.scim.bodies import group_changes, member_ids
+from server.http.scim.bodies.group_changes import (
     AddMembers,
     ClearMembers,
     GroupDelta,
@@ -20,7 +19,8 @@ from server.http.scim.group_changes import (
     group_patched,
     group_replaced,
 )
-from server.http.scim.patch_operations import MAX_OPERATIONS, MISSING, Operation, Verb
+from server.http.scim.bodies.patch_operations import MAX_OPERATIONS, MISSING, Operation, Verb
+from server.http.scim.errors import ScimError
 
 ENTRA_CREATE: dict[str, Any] = {
     "schemas": [GROUP, "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"],

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.http.scim.attributes import COMMON, ENTERPRISE, ENTERPRISE_SCHEMA, USER
-from server.http.scim.documents import USER_SCHEMA, replaced_user, user_document
+from server.http.scim.bodies.documents import USER_SCHEMA, replaced_user, user_document
+from server.http.scim.bodies.group_changes import group_created, group_patched, group_replaced
+from server.http.scim.bodies.patching import patched_user
 from server.http.scim.errors import ScimError
-from server.http.scim.group_changes import group_created, group_patched, group_replaced
-from server.http.scim.patching import patched_user
 
 SECRET = "s3cret-s3cret"
 PRESENT = {"userName": "a", "active": False, "emails": [{"value": "x", "type": "work"}], ENTERPRISE: {"division": "d"}}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from server.http.scim.errors import ScimError
-from server.http.scim.paging import DEFAULT_COUNT, MAX_COUNT, MAX_OFFSET, Page, page_of
+from server.http.scim.queries.paging import DEFAULT_COUNT, MAX_COUNT, MAX_OFFSET, Page, page_of
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from server.http.scim import patch_paths
 from server.http.scim.attributes import ENTERPRISE, USER
+from server.http.scim.bodies import patch_paths
+from server.http.scim.bodies.patching import MAX_OPERATIONS, patched_user
 from server.http.scim.errors import ScimError
-from server.http.scim.patching import MAX_OPERATIONS, patched_user
 from tests.support.scim_patches import CUSTOM, PRESENT, add, patch, pathless, remove, replace
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from server.http.scim.attributes import ENTERPRISE, USER
-from server.http.scim.documents import user_document
-from server.http.scim.patching import patched_user
+from server.http.scim.bodies.documents import user_document
+from server.http.scim.bodies.patching import patched_user
 from tests.support.scim_patches import CUSTOM, HOME, PRESENT, WORK, add, patch, pathless, remove, replace
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from server.http.scim.attributes import ENTERPRISE, GROUP, USER, Kind
 from server.http.scim.errors import ScimError
-from server.http.scim.projection import projection
+from server.http.scim.queries.projection import projection
 from tests.support.examples import examples
 
 CUSTOM = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User"

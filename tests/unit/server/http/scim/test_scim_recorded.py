@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from server.http.scim.sequences import Sequence, Step, load, names
+from server.http.scim.recordings.sequences import Sequence, Step, load, names
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 ENTRA = ("entra", "entra-scim-compliant")

@@ -9,7 +9,7 @@ import pytest
 from scim2_models import Context, EnterpriseUser, Group, ListResponse, User
 
 from server.http.scim.attributes import ENTERPRISE, GROUP, USER
-from server.http.scim.paging import Page
+from server.http.scim.queries.paging import Page
 from server.http.scim.rendering import (
     GroupRef,
     MemberRef,

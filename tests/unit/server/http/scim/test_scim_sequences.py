@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from server.http.scim.sequence_matching import MISSING, at, differences, nulls
-from server.http.scim.sequence_placeholders import filled, placeholders, wire_path
-from server.http.scim.sequences import (
+from server.http.scim.recordings.matching import MISSING, at, differences, nulls
+from server.http.scim.recordings.placeholders import filled, placeholders, wire_path
+from server.http.scim.recordings.sequences import (
     EndState,
     Mismatch,
     PlayedAnswer,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from server.http.scim.documents import user_document
+from server.http.scim.bodies.documents import user_document
+from server.http.scim.bodies.group_changes import group_patched
 from server.http.scim.errors import ScimError
-from server.http.scim.group_changes import group_patched
 from storage.database.scim_changes import AddMembers, RemoveMembers
 
 CORE_11 = "urn:scim:schemas:core:1.0"

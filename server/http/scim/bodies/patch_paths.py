@@ -10,11 +10,11 @@ from typing import TypeAlias
 from scim2_models import InvalidPathException, Path
 from scim2_models.path import ValuePath
 
-from server.http.scim import values
 from server.http.scim.attributes import COMMON, ENTERPRISE_SCHEMA, Attribute, Schema, split_urn
-from server.http.scim.documents import EXTENSION_URN, USER_ATTRIBUTES, USER_SCHEMA
+from server.http.scim.bodies import values
+from server.http.scim.bodies.documents import EXTENSION_URN, USER_ATTRIBUTES, USER_SCHEMA
+from server.http.scim.bodies.patch_selections import Selection, selection
 from server.http.scim.errors import ScimError
-from server.http.scim.patch_selections import Selection, selection
 
 MAX_PATH = 1024  # characters
 MAX_CACHED_PATH = 256

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from server.http.scim import values
-from server.http.scim.documents import EXTENSION_ATTRIBUTE, EXTENSION_URN, Document, existing_key
+from server.http.scim.bodies import values
+from server.http.scim.bodies.documents import EXTENSION_ATTRIBUTE, EXTENSION_URN, Document, existing_key
+from server.http.scim.bodies.patch_operations import MISSING, Value, Verb
+from server.http.scim.bodies.values import Ignored
 from server.http.scim.errors import ScimError
-from server.http.scim.patch_operations import MISSING, Value, Verb
-from server.http.scim.values import Ignored
 
 SCHEMA_URN = re.compile(r".*:[0-9]+(\.[0-9]+)+:[A-Za-z][A-Za-z0-9_-]*")
 """How a schema's URN ends by custom: with its version and the type of resource."""

@@ -8,8 +8,8 @@ import re
 from scim2_models import InvalidPathException, Path
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator, ValuePath
 
-from server.http.scim import values
 from server.http.scim.attributes import CORE, Kind
+from server.http.scim.bodies import values
 from server.http.scim.errors import ScimError
 
 MEMBERS = CORE[Kind.GROUP].attributes["members"]

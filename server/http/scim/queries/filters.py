@@ -10,10 +10,10 @@ from scim2_models import SCIMException, ScimFilter
 from scim2_models.path import Comparison, FilterNode, LogicalExpr, LogicalOperator, Not, Present, ValuePath
 
 from server.http.scim.attributes import Attribute, Kind
-from server.http.scim.comparing import check_of
-from server.http.scim.filter_text import MAX_FILTER, MAX_NESTING, MAX_TERMS, Literal, cut, invalid_filter
-from server.http.scim.lookups import Lookup, Lookups, lookups_of
-from server.http.scim.places import Place, place_of
+from server.http.scim.bodies.places import Place, place_of
+from server.http.scim.queries.comparing import check_of
+from server.http.scim.queries.filter_text import MAX_FILTER, MAX_NESTING, MAX_TERMS, Literal, cut, invalid_filter
+from server.http.scim.queries.lookups import Lookup, Lookups, lookups_of
 
 __all__ = ["MAX_FILTER", "MAX_NESTING", "MAX_TERMS", "Filter", "Lookup", "parse"]
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from server.http.scim.sequence_matching import MISSING, at, differences, nulls, quoted
-from server.http.scim.sequence_placeholders import filled, placeholders, wire_path
-from server.http.scim.sequence_reading import parsed
-from server.http.scim.sequence_values import (
+from server.http.scim.recordings.matching import MISSING, at, differences, nulls, quoted
+from server.http.scim.recordings.placeholders import filled, placeholders, wire_path
+from server.http.scim.recordings.reading import parsed
+from server.http.scim.recordings.values import (
     EndState,
     Expectation,
     Mismatch,
@@ -42,7 +42,7 @@ __all__ = [
     "run",
 ]
 
-RECORDED = "server.http.scim.recorded"
+RECORDED = "server.http.scim.recordings.recorded"
 SUFFIX = ".json"
 END = "end"
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from server.http.scim import patch_extensions, values
 from server.http.scim.attributes import ENTERPRISE, ENTERPRISE_SCHEMA, Attribute
-from server.http.scim.documents import Document, finished_user, unknown_name
-from server.http.scim.errors import ScimError
-from server.http.scim.patch_entries import change_entries
-from server.http.scim.patch_operations import MAX_OPERATIONS, MISSING, Operation, Value, Verb, operations
-from server.http.scim.patch_paths import (
+from server.http.scim.bodies import patch_extensions, values
+from server.http.scim.bodies.documents import Document, finished_user, unknown_name
+from server.http.scim.bodies.patch_entries import change_entries
+from server.http.scim.bodies.patch_operations import MAX_OPERATIONS, MISSING, Operation, Value, Verb, operations
+from server.http.scim.bodies.patch_paths import (
     Assigned,
     Dropped,
     InExtension,
@@ -22,7 +21,8 @@ from server.http.scim.patch_paths import (
     WholeUser,
     target_of,
 )
-from server.http.scim.values import Ignored
+from server.http.scim.bodies.values import Ignored
+from server.http.scim.errors import ScimError
 
 __all__ = ["MAX_OPERATIONS", "Operation", "operations", "patched_user"]
 

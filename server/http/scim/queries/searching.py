@@ -8,13 +8,13 @@ from typing import Any, assert_never
 
 from server.http.scim.attributes import Kind
 from server.http.scim.errors import ScimError
-from server.http.scim.filters import Filter, Lookup, parse
 from server.http.scim.groups import GroupVerbs
-from server.http.scim.paging import Page, page_of
-from server.http.scim.projection import Projection, projection
+from server.http.scim.queries.filters import Filter, Lookup, parse
+from server.http.scim.queries.paging import Page, page_of
+from server.http.scim.queries.projection import Projection, projection
+from server.http.scim.queries.scans import scan
 from server.http.scim.rendering import list_response
 from server.http.scim.requests import ScimAnswer
-from server.http.scim.scans import scan
 from server.http.scim.site import ProviderSite
 from server.http.scim.users import UserVerbs
 from storage.database.names import canonical_name

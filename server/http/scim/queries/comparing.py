@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from server.http.scim.attributes import Attribute
-from server.http.scim.filter_text import Literal, invalid_filter
+from server.http.scim.queries.filter_text import Literal, invalid_filter
 
 Check = Callable[[object], bool]
 """Whether one value that a resource has agrees with what the filter says."""

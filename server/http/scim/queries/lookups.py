@@ -8,9 +8,9 @@ from typing import Literal
 
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator, ValuePath
 
-from server.http.scim import filter_text
 from server.http.scim.attributes import Kind
-from server.http.scim.places import place_of
+from server.http.scim.bodies.places import place_of
+from server.http.scim.queries import filter_text
 
 Indexed = Literal["id", "userName", "externalId", "email", "displayName", "members", "manager"]
 

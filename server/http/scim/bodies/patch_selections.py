@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator, Not, Present
 
-from server.http.scim import values
 from server.http.scim.attributes import Attribute
+from server.http.scim.bodies import values
 from server.http.scim.errors import ScimError
 
 Entry: TypeAlias = Mapping[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.http.scim.patch_operations import Operation, Verb
+from server.http.scim.bodies.patch_operations import Operation, Verb
 
 CORE_11 = "urn:scim:schemas:core:1.0"
 

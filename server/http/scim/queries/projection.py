@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from server.http.scim.attributes import COMMON, CORE, Kind, split_urn
+from server.http.scim.bodies.places import place_of
 from server.http.scim.errors import ScimError
-from server.http.scim.places import place_of
 
 MAX_NAMES = 200
 MAX_LENGTH = 20_000

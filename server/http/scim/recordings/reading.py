@@ -27,9 +27,9 @@ import re
 from collections.abc import Set as AbstractSet
 from typing import NoReturn
 
-from server.http.scim.sequence_matching import MATCHERS
-from server.http.scim.sequence_placeholders import placeholders
-from server.http.scim.sequence_values import Answers, EndState, Expectation, Sequence, SequenceInvalid, Step
+from server.http.scim.recordings.matching import MATCHERS
+from server.http.scim.recordings.placeholders import placeholders
+from server.http.scim.recordings.values import Answers, EndState, Expectation, Sequence, SequenceInvalid, Step
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from server.http.scim import values
 from server.http.scim.attributes import Attribute
+from server.http.scim.bodies import values
+from server.http.scim.bodies.patch_operations import MISSING, Value, Verb
+from server.http.scim.bodies.patch_paths import Place
+from server.http.scim.bodies.patch_selections import Selection, folded
+from server.http.scim.bodies.values import Ignored
 from server.http.scim.errors import ScimError
-from server.http.scim.patch_operations import MISSING, Value, Verb
-from server.http.scim.patch_paths import Place
-from server.http.scim.patch_selections import Selection, folded
-from server.http.scim.values import Ignored
 
 Entry: TypeAlias = dict[str, Any]
 

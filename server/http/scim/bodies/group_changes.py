@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from server.http.scim import scim11, values
 from server.http.scim.attributes import COMMON, CORE, Kind, split_urn
-from server.http.scim.documents import EXTENSION_URN, Document
+from server.http.scim.bodies import scim11, values
+from server.http.scim.bodies.documents import EXTENSION_URN, Document
+from server.http.scim.bodies.group_extensions import is_extension, whole_extensions
+from server.http.scim.bodies.member_ids import ONE_MEMBER, ids_of, selected_ids
+from server.http.scim.bodies.patch_operations import MAX_OPERATIONS, MISSING, Operation, Value, Verb, operations
+from server.http.scim.bodies.patch_paths import InExtension, target_of
+from server.http.scim.bodies.values import Ignored
 from server.http.scim.errors import ScimError
-from server.http.scim.group_extensions import is_extension, whole_extensions
-from server.http.scim.member_ids import ONE_MEMBER, ids_of, selected_ids
-from server.http.scim.patch_operations import MAX_OPERATIONS, MISSING, Operation, Value, Verb, operations
-from server.http.scim.patch_paths import InExtension, target_of
-from server.http.scim.values import Ignored
 from storage.database.scim_changes import AddMembers, ClearMembers, MemberStep, RemoveMembers, ReplaceMembers
 
 GROUP_SCHEMA = CORE[Kind.GROUP]

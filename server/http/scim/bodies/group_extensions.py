@@ -7,11 +7,11 @@ from copy import deepcopy
 from types import MappingProxyType
 from typing import Any
 
-from server.http.scim import patch_extensions
 from server.http.scim.attributes import split_urn
-from server.http.scim.documents import Document, finished_user, user_document
-from server.http.scim.patch_operations import Operation
-from server.http.scim.values import Ignored
+from server.http.scim.bodies import patch_extensions
+from server.http.scim.bodies.documents import Document, finished_user, user_document
+from server.http.scim.bodies.patch_operations import Operation
+from server.http.scim.bodies.values import Ignored
 
 # A user's document needs these. With them its rules hold for what a group has beside its own attributes.
 _OF_A_USER: Mapping[str, Any] = MappingProxyType({"userName": "group", "active": True})

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from server.http.scim.errors import ScimError
-from server.http.scim.paging import Page
+from server.http.scim.queries.paging import Page
 
 T = TypeVar("T")
 

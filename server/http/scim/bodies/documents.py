@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from server.http.scim import values
 from server.http.scim.attributes import COMMON, CORE, ENTERPRISE, ENTERPRISE_SCHEMA, Attribute, Kind, Schema, split_urn
+from server.http.scim.bodies import values
+from server.http.scim.bodies.values import Ignored
 from server.http.scim.errors import ScimError
-from server.http.scim.values import Ignored
 
 Document: TypeAlias = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""What clients send in bodies: whole documents, PATCH operations, the members of groups."""

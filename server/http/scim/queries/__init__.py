@@ -1,0 +1,1 @@
+"""What clients ask for: filters, pages, and which attributes come back."""

@@ -1,0 +1,1 @@
+"""Recorded-style sequences of requests, and how one is played against a server."""
