@@ -33,6 +33,14 @@ HOMES = {
     "typer": ("server.cli",),
     "rich": ("server.cli", "server.runtime.welcome"),
     "scim2_models": ("server.http.scim",),
+    "onelogin": ("auth_backends.saml",),
+    "xmlsec": ("auth_backends.saml",),
+    "lxml": ("auth_backends.saml",),
+    "joserfc": ("auth_backends.oidc",),
+    "httpx": ("auth_backends.outgoing",),
+    "pyotp": ("auth_backends.totp",),
+    "starlette": ("server.http",),
+    "jinja2": ("server.http",),
     "uvloop": ("server.sftp", "server.http", "server.runtime"),
 }
 
