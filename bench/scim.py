@@ -26,8 +26,9 @@ from typing import Any
 from urllib.parse import quote
 
 from auth_backends.scim_clients import issue
+from config.settings import Settings
 from config.sso import SsoMethod, SsoProvider
-from server.providers import put_sso
+from server.providers import put_provider
 from storage.database.scim_changes import AddScimToken
 from tests.support.postgres import PostgresServer
 from tests.support.server import QuaymasterServer
@@ -226,7 +227,8 @@ def served(database: str, workers: int) -> Iterator[Place]:
             environment["QUAYMASTER_DATABASE__URL"] = postgres.new_database("bench")
         server = stack.enter_context(QuaymasterServer(workers=workers, environment=environment))
         server.store.apply(
-            put_sso(PROVIDER, SsoProvider(method=SsoMethod.SAML, max_requests_per_s=100_000)), actor="bench"
+            put_provider(PROVIDER, SsoProvider(method=SsoMethod.SAML, max_requests_per_s=100_000), Settings()),
+            actor="bench",
         )
         token = issue()
         year = time.time() + 365 * 86_400

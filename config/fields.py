@@ -44,6 +44,12 @@ _TEXTS = {
     "_attribute": "the name of an LDAP attribute",
     "_filter": "an LDAP filter in parentheses",
     "_distinguished_name": "a distinguished name such as dc=example,dc=org",
+    "_origin": "an address such as https://files.example.org",
+    "_https": "an https address",
+    "_fingerprint": "a SHA-256 fingerprint",
+    "_domain": "a domain such as example.org",
+    "_tenant": "a tenant's id",
+    "_date": "a date YYYY-MM-DD",
     "_way_in": f"one of: {', '.join(WAYS_IN)}",
 }
 

@@ -141,6 +141,18 @@ class FtpsSettings(Section):
     """Control connections per worker from one address."""
 
 
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    port = parts.port  # raises ValueError for one that cannot be
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or port == 0:
+        message = f"{text!r} is not an address such as https://files.example.org"
+        raise ValueError(message)
+    if parts.path.rstrip("/") or parts.query or parts.fragment:
+        message = f"{text!r} must end with the host name or the port"
+        raise ValueError(message)
+    return f"https://{parts.netloc.lower()}"
+
+
 class HttpSettings(Section):
     """HTTPS: WebDAV under /dav/, health, and what later comes to the same port."""
 
@@ -154,6 +166,25 @@ class HttpSettings(Section):
     """Uploads at the same time per worker."""
     dav_threads: Annotated[int, Field(ge=1, le=256)] = 16
     """Threads per worker that run WebDAV requests."""
+
+
+class PortalSettings(Section):
+    """The web portal: people sign in there, and see to their keys and sessions."""
+
+    public_url: Annotated[str, AfterValidator(_origin)] | None = None
+    """How browsers and identity providers reach the HTTPS port, as in https://files.example.org. Sign-in by an identity
+    provider needs it. Default: https://localhost with the port, for trying it out on one machine."""
+    idle_s: Annotated[float, Field(gt=0, le=86400)] = 1800.0
+    """A session that is not used for this long ends."""
+    session_s: Annotated[float, Field(gt=0, le=604800)] = 43200.0
+    """A session ends after this long, whatever happens in it."""
+    password_sign_in: bool = True
+    """Whether the sign-in page offers a password beside the identity providers. If not, and there is one provider only,
+    people go straight there; break-glass admins find the form at /sign-in?password."""
+    own_keys: bool = True
+    """Whether people may add and revoke their own SSH keys and API keys there."""
+    own_api_key_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    """An API key that a person makes there ends after so many days at most."""
 
 
 class TlsSettings(Section):
@@ -253,6 +284,7 @@ class Settings(Section):
     sftp: SftpSettings = SftpSettings()
     ftps: FtpsSettings = FtpsSettings()
     http: HttpSettings = HttpSettings()
+    portal: PortalSettings = PortalSettings()
     tls: TlsSettings = TlsSettings()
     database: DatabaseSettings = DatabaseSettings()
     auth: AuthSettings = AuthSettings()

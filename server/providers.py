@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 LDAP, SSO = "ldap", "sso"
 KINDS = (LDAP, SSO)
-SECRETS = ("bind_password",)
+SECRETS = {LDAP: ("bind_password",), SSO: ("client_secret",)}
+"""The settings of each kind that are sealed in the database."""
 FRESH_S = 1.0  # how long a change may take to be noticed; sign-ins must not read the same row a hundred times a second
 
 
@@ -95,7 +96,7 @@ class ProviderBook:
         if known is not None and now - known[0] < FRESH_S:
             return known[1]
         row = self._store.providers.by_name(name)
-        provider = None if row is None or row.kind != SSO else opened_sso(row)
+        provider = None if row is None or row.kind != SSO else opened_sso(row, self._key)
         with self._lock:
             self._known_sso[name] = (now, provider)
         return provider
@@ -107,7 +108,7 @@ class ProviderBook:
             if row.name in found or row.name in self._settings.ldap:
                 continue
             try:
-                found[row.name] = ListedSso(row.name, Origin.DATABASE, opened_sso(row))
+                found[row.name] = ListedSso(row.name, Origin.DATABASE, opened_sso(row, self._key))
             except StoreUnavailable as error:
                 found[row.name] = ListedSso(row.name, Origin.DATABASE, None, error.message)
         return [found[name] for name in sorted(found)]
@@ -152,27 +153,31 @@ def site_key_for(kept: Iterable[StoredProvider], settings: Settings) -> SiteKey:
 
 
 def put_provider(
-    name: str, provider: LdapProvider, settings: Settings, kept: Iterable[StoredProvider] = ()
+    name: str, provider: LdapProvider | SsoProvider, settings: Settings, kept: Iterable[StoredProvider] = ()
 ) -> PutProvider:
     """Make the change that keeps a provider, its secrets sealed. Raises StoreUnavailable without the site's key.
 
     ``kept`` are the other providers of the site, whose secrets are sealed under its key.
     """
-    key = site_key_for(kept, settings)
+    kind = LDAP if isinstance(provider, LdapProvider) else SSO
     options = provider.model_dump(mode="json", exclude_defaults=True)
-    secrets = {option: key.seal(str(options.pop(option)), _place(name, option)) for option in SECRETS}
-    return PutProvider(name, LDAP, options, secrets)
+    given = {option: str(options.pop(option)) for option in SECRETS[kind] if option in options}
+    if not given:  # no key is made for nothing
+        return PutProvider(name, kind, options, {})
+    key = site_key_for(kept, settings)
+    return PutProvider(
+        name, kind, options, {option: key.seal(text, _place(name, option)) for option, text in given.items()}
+    )
 
 
-def put_sso(name: str, provider: SsoProvider) -> PutProvider:
-    """Make the change that keeps an identity provider."""
-    return PutProvider(name, SSO, provider.model_dump(mode="json", exclude_defaults=True), {})
-
-
-def opened_sso(row: StoredProvider) -> SsoProvider:
-    """Read a kept identity provider. Raises StoreUnavailable, with words for an admin."""
+def opened_sso(row: StoredProvider, key: Callable[[], SiteKey]) -> SsoProvider:
+    """Read a kept identity provider; ``key`` is asked for where it has a secret. Raises StoreUnavailable."""
+    options = {
+        **row.options,
+        **{option: key().unseal(sealed, _place(row.name, option)) for option, sealed in row.secrets.items()},
+    }
     try:
-        return made_from(SsoProvider, row.options)
+        return made_from(SsoProvider, options)
     except ProviderInvalid as error:
         raise StoreUnavailable(f"The kept provider {row.name!r} cannot be used: {error}.") from None
 

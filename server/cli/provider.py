@@ -35,6 +35,13 @@ PasswordStdin = Annotated[
         "--bind-password-stdin", help="Read the service account's password from the first line of standard input."
     ),
 ]
+ClientSecretStdin = Annotated[
+    bool,
+    typer.Option(
+        "--client-secret-stdin",
+        help="Read the application's secret (OpenID Connect) from the first line of standard input.",
+    ),
+]
 NoTest = Annotated[bool, typer.Option("--no-test", help="Keep a directory's settings without testing them first.")]
 
 
@@ -62,14 +69,21 @@ def add_ldap(
 
 @add.command("sso")
 @takes_settings(SSO_KIND)
-def add_sso(name: Name, *, given: Given, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def add_sso(
+    name: Name,
+    *,
+    given: Given,
+    secret_stdin: ClientSecretStdin = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Add an identity provider, such as Entra ID or Okta; its SCIM client brings users and groups, and ends them.
 
     --method must be given. Users belong to the provider under its name, which cannot be changed later. Nobody comes
     before the client has a token: see quaymaster scim token issue, and quaymaster scim show.
     """
     with open_site(config) as site:
-        keep_identity_provider(site, name, new_identity_provider(site, name, given))
+        keep_identity_provider(site, name, new_identity_provider(site, name, given, from_stdin=secret_stdin))
         emit_record(shown_view(site, site.provider(name)), as_json=as_json)
 
 
@@ -80,6 +94,7 @@ def set_(
     *,
     given: Given,
     password_stdin: PasswordStdin = False,
+    secret_stdin: ClientSecretStdin = False,
     no_test: NoTest = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -90,17 +105,18 @@ def set_(
     --bind-password-stdin the service account's password is replaced.
     """
     with open_site(config) as site:
-        if not given.settings and not password_stdin:
+        if not given.settings and not password_stdin and not secret_stdin:
             raise Failure("Nothing to change was named.", then=f"see: quaymaster provider set {name} --help")
         match site.provider(name):
             case Listed():
-                given.refuse_foreign(name, LDAP_KIND)
+                given.refuse_foreign(name, LDAP_KIND, also={"--client-secret-stdin": secret_stdin})
                 provider = changed_directory(site, name, given, from_stdin=password_stdin, config=config)
                 keep(site, name, provider, test=not no_test)
             case ListedSso():
                 named = {"--bind-password-stdin": password_stdin, "--no-test": no_test}
                 given.refuse_foreign(name, SSO_KIND, also=named)
-                keep_identity_provider(site, name, changed_identity_provider(site, name, given, config))
+                changed = changed_identity_provider(site, name, given, from_stdin=secret_stdin, config=config)
+                keep_identity_provider(site, name, changed)
         emit_record(shown_view(site, site.provider(name)), as_json=as_json)
 
 

@@ -14,6 +14,7 @@ from server.cli import values
 from server.providers import LDAP, SSO
 
 SECRET = "bind_password"  # noqa: S105 - the name of a setting
+CLIENT_SECRET = "client_secret"  # noqa: S105 - the name of a setting
 
 
 class Form(Enum):
@@ -80,6 +81,8 @@ class ProviderKind:
         return [leaf for leaf in leaves() if leaf.path[0] == self.name]
 
 
+VENDOR = Setting("vendor", "--vendor", "VENDOR")
+CA_FILE = Setting("ca_file", "--ca-file", "FILE", Form.PATH)
 DEFAULT_GROUP = Setting("default_group", "--default-group", "GROUP")
 WAYS_IN = Setting("protocols", "--protocols", "LIST", Form.LIST)
 HOME_LAYOUT = Setting("home_layout", "--home-layout", "name|id")
@@ -93,9 +96,9 @@ LDAP_KIND = ProviderKind(
     (
         Setting("hosts", "--host", "NAME[:PORT]", Form.LIST),
         Setting("security", "--security", "ldaps|starttls"),
-        Setting("ca_file", "--ca-file", "FILE", Form.PATH),
+        CA_FILE,
         Setting("tls_name", "--tls-name", "NAME"),
-        Setting("vendor", "--vendor", "VENDOR"),
+        VENDOR,
         Setting("base_dn", "--base-dn", "DN"),
         Setting("user_base_dn", "--user-base-dn", "DN"),
         Setting("group_base_dn", "--group-base-dn", "DN"),
@@ -132,6 +135,32 @@ SSO_KIND = ProviderKind(
     SsoProvider,
     (
         Setting("method", "--method", "saml|oidc"),
+        VENDOR,
+        Setting("display_name", "--display-name", "TEXT"),
+        Setting("domains", "--mail-domain", "NAME", Form.LIST),
+        Setting("tenant", "--tenant", "ID"),
+        Setting("jit", "--jit", "on|off"),
+        Setting("token_groups", "--token-groups", "on|off"),
+        Setting("metadata_url", "--metadata-url", "URL"),
+        Setting("metadata_file", "--metadata-file", "FILE", Form.PATH),
+        Setting("idp_entity_id", "--idp-entity-id", "ID"),
+        Setting("idp_sso_url", "--idp-sso-url", "URL"),
+        Setting("idp_slo_url", "--idp-slo-url", "URL"),
+        Setting("fingerprints", "--fingerprint", "SHA256", Form.LIST),
+        Setting("entity_id_suffix", "--entity-id-suffix", "TEXT"),
+        Setting("idp_initiated", "--idp-initiated", "on|off"),
+        Setting("issuer", "--issuer", "URL"),
+        Setting("client_id", "--client-id", "ID"),
+        Setting("client_secret_expires", "--client-secret-expires", "DATE"),
+        Setting("private_key_file", "--private-key-file", "FILE", Form.PATH),
+        Setting("graph_groups", "--graph-groups", "on|off"),
+        Setting("subject_claim", "--subject-claim", "NAME"),
+        Setting("login_claim", "--login-claim", "NAME"),
+        Setting("name_claim", "--name-claim", "NAME"),
+        Setting("email_claim", "--email-claim", "NAME"),
+        Setting("groups_claim", "--groups-claim", "NAME"),
+        CA_FILE,
+        Setting("private_hosts", "--private-hosts", "on|off"),
         DEFAULT_GROUP,
         WAYS_IN,
         HOME_LAYOUT,

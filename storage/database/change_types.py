@@ -314,6 +314,29 @@ class AdoptUser:
 
 
 @dataclass(frozen=True, slots=True)
+class SignInJit:
+    """What an identity provider says of a person who signs in (just-in-time provisioning).
+
+    Makes the user of ``(provider, external_id)`` if there is none and ``make`` is set: with no privileges, and as a
+    member of ``default_group`` (an id). ``groups`` are external ids of the provider's groups: those that a SCIM client
+    has told become memberships that sign-ins own, and others of these end; None changes none. What an admin or another
+    source gave stays.
+    """
+
+    provider: str
+    method: Method
+    external_id: str
+    name: str
+    display_name: str = ""
+    email: str = ""
+    groups: frozenset[str] | None = None
+    make: bool = False
+    home_by_id: bool = False
+    protocols: frozenset[str] = frozenset()
+    default_group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProvisionGroup:
     """What a source says of one group: made, or renamed. A group of another source with this name is a Conflict."""
 
@@ -387,7 +410,7 @@ UserChange = (
 GroupChange = CreateGroup | DeleteGroup | AddMember | RemoveMember
 CredentialChange = AddSshKey | RevokeSshKey | AddApiKey | RevokeApiKey
 FolderChange = CreateFolder | DeleteFolder | PutGrant | DeleteGrant
-SourceChange = Provision | Depart | AdoptUser | ProvisionGroup | DepartGroup
+SourceChange = Provision | SignInJit | Depart | AdoptUser | ProvisionGroup | DepartGroup
 ProviderChange = PutProvider | DeleteProvider | MapRole | UnmapRole
 SsoChange = ScimChange | MigrationChange
 Change = UserChange | GroupChange | CredentialChange | FolderChange | SourceChange | ProviderChange | SsoChange

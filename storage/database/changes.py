@@ -52,6 +52,7 @@ from storage.database.change_types import (
     SetMethod,
     SetPassword,
     SetStatus,
+    SignInJit,
     UnlinkIdentity,
     UnmapRole,
     Unset,
@@ -95,6 +96,7 @@ __all__ = [
     "SetMethod",
     "SetPassword",
     "SetStatus",
+    "SignInJit",
     "UnlinkIdentity",
     "UnmapRole",
     "Unset",
@@ -183,7 +185,7 @@ def _perform(tx: Connection, change: Change, actor: str, now: float) -> Effect: 
             return apply_credential_change(tx, change, now)
         case CreateFolder() | DeleteFolder() | PutGrant() | DeleteGrant():
             return apply_folder_change(tx, change, now)
-        case Provision() | Depart() | AdoptUser() | ProvisionGroup() | DepartGroup():
+        case Provision() | SignInJit() | Depart() | AdoptUser() | ProvisionGroup() | DepartGroup():
             return apply_source_change(tx, change, now)
         case PutProvider() | DeleteProvider() | MapRole() | UnmapRole():
             return apply_provider_change(tx, change, actor, now)

@@ -6,7 +6,13 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, inspect, text
 
-REVISIONS = ("0001", "0002", "0003", "0004")  # every revision of this release, oldest first; the last one is the head
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+)  # every revision of this release, oldest first; the last one is the head
 HEAD = REVISIONS[-1]
 
 

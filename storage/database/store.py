@@ -27,6 +27,7 @@ from storage.database.groups import Groups
 from storage.database.leases import Leases
 from storage.database.locks import LockTable
 from storage.database.migrations_log import Migrations
+from storage.database.portal_sessions import PortalSessions
 from storage.database.properties import PropertyTable
 from storage.database.providers import Providers
 from storage.database.revocations import Revocations
@@ -37,6 +38,9 @@ from storage.database.scim_tokens import ScimTokens
 from storage.database.scim_waiting import ScimWaiting
 from storage.database.sessions import SessionTable
 from storage.database.sources import Sources
+from storage.database.sso_answers import SsoAnswers
+from storage.database.sso_flows import SsoFlows
+from storage.database.sso_kept import KeptDocuments
 from storage.database.sync_log import SyncTable
 from storage.database.throttle import ThrottleTable
 from storage.database.users import Users
@@ -91,6 +95,10 @@ class Store:
         self.scim_waiting = ScimWaiting(database)
         self.scim_log = ScimLog(database)
         self.migrations = Migrations(database)
+        self.portal = PortalSessions(database)
+        self.sso_flows = SsoFlows(database)
+        self.sso_answers = SsoAnswers(database)
+        self.sso_kept = KeptDocuments(database)
 
     def apply(self, change: Change, *, actor: str) -> Applied:
         """Make one change with its epochs, revocations and audit event, or nothing at all.
@@ -137,13 +145,15 @@ class Store:
         throttle_s: float = _DAY_S,
         sync_s: float = 90 * _DAY_S,
         scim_s: float = 90 * _DAY_S,
+        answers_s: float = 30 * _DAY_S,
     ) -> int:
-        """Remove revocations, ended sessions, failures, sync runs and SCIM requests older than so many seconds.
+        """Remove revocations, ended sessions, failures, sync runs, SCIM requests and answers that are older (seconds).
 
         Gives the number. A worker that slept through the life of a revocation still finds the user's raised epoch.
         """
         removed = self.revocations.prune(now - revocations_s) + self.throttle.prune(now - throttle_s)
         removed += self.sessions.prune(now - sessions_s) + self.syncs.prune(now - sync_s)
+        removed += self.sso_flows.prune(now) + self.sso_answers.prune(now - answers_s)
         return removed + self.scim_log.prune(now - scim_s) + self.scim_waiting.prune(now - scim_s)
 
     def close(self) -> None:

@@ -13,9 +13,10 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from auth_backends.scim_clients import issue
+from config.settings import Settings
 from config.sso import SsoMethod, SsoProvider
 from server.http.scim.recordings.sequences import PlayedAnswer, PlayedRequest
-from server.providers import put_sso
+from server.providers import put_provider
 from storage.database.scim_changes import AddScimToken
 from storage.database.store import Store
 from tests.support.server import QuaymasterServer
@@ -40,7 +41,7 @@ class Answer:
 
 def add_provider(store: Store, name: str, **options: Any) -> None:
     """Set up an identity provider, or change the one that is there."""
-    store.apply(put_sso(name, SsoProvider(method=SsoMethod.SAML, **options)), actor="test")
+    store.apply(put_provider(name, SsoProvider(method=SsoMethod.SAML, **options), Settings()), actor="test")
 
 
 def issue_token(

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, inser
 from storage.database.appliers import checks
 from storage.database.appliers.aliases import set_aliases
 from storage.database.appliers.effect import Effect, group_named, member_ids, new_id, user_named
+from storage.database.appliers.jit import sign_in_jit
 from storage.database.appliers.reservations import home_of_new_user, release_name, reserve, take_name
 from storage.database.appliers.user_rows import keep_last_admin, user_row
 from storage.database.appliers.users import apply_user_change
@@ -20,6 +21,7 @@ from storage.database.change_types import (
     DepartGroup,
     Provision,
     ProvisionGroup,
+    SignInJit,
     SourceChange,
 )
 from storage.database.errors import Conflict
@@ -47,6 +49,8 @@ def apply_source_change(tx: Connection, change: SourceChange, now: float) -> Eff
     match change:
         case Provision():
             return _provision(tx, change, now)
+        case SignInJit():
+            return sign_in_jit(tx, change, now)
         case Depart():
             return _depart(tx, change, now)
         case AdoptUser():
