@@ -1,0 +1,113 @@
+"""Single logout, asked for by us or by the provider (saml-core-2.0-os section 3.7, by redirect)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lxml import etree
+
+from auth_backends.saml.documents import NAMES, SAML, SAMLP, moment_of, moment_text, text_of
+from auth_backends.saml.parties import MAX_SKEW_S, IdentityProvider, ServiceProvider
+from auth_backends.saml.redirects import Message, signed_address
+from auth_backends.saml.requests import new_request_id
+from auth_backends.sso import SsoReason, SsoRefused
+
+MAX_AGE_S = 600.0
+SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInAs:
+    """How the provider knows a session: what the assertion said."""
+
+    name_id: str
+    name_id_format: str
+    session_index: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutRequest:
+    """A provider's request; no session index means all sessions of the person."""
+
+    id: str
+    name_id: str
+    session_indexes: frozenset[str]
+    relay_state: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutResponse:
+    """A provider's answer to our request; ``succeeded`` is what it says itself."""
+
+    in_response_to: str
+    relay_state: str
+    succeeded: bool
+
+
+def logout_request_url(
+    idp: IdentityProvider, sp: ServiceProvider, who: SignedInAs, *, request_id: str, relay_state: str, now: float
+) -> str | None:
+    """Give the address that asks the provider to sign the person out, or None if it offers none."""
+    if idp.slo_url is None or not who.name_id:
+        return None
+    request = _message("LogoutRequest", request_id, idp.slo_url, sp, now)
+    name = etree.SubElement(request, f"{{{SAML}}}NameID")
+    name.text = who.name_id
+    if who.name_id_format:
+        name.set("Format", who.name_id_format)
+    if who.session_index:
+        etree.SubElement(request, f"{{{SAMLP}}}SessionIndex").text = who.session_index
+    return signed_address(idp.slo_url, "SAMLRequest", etree.tostring(request), relay_state, sp)
+
+
+def logout_response_url(
+    idp: IdentityProvider, sp: ServiceProvider, *, in_response_to: str, relay_state: str, now: float
+) -> str | None:
+    """Give the address that tells the provider that its request was carried out, or None if it wants none."""
+    if idp.slo_response_url is None:
+        return None
+    response = _message("LogoutResponse", new_request_id(), idp.slo_response_url, sp, now)
+    response.set("InResponseTo", in_response_to)
+    status = etree.SubElement(response, f"{{{SAMLP}}}Status")
+    etree.SubElement(status, f"{{{SAMLP}}}StatusCode", Value=SUCCESS)
+    return signed_address(idp.slo_response_url, "SAMLResponse", etree.tostring(response), relay_state, sp)
+
+
+def read_logout(
+    message: Message, idp: IdentityProvider, sp: ServiceProvider, now: float
+) -> LogoutRequest | LogoutResponse:
+    """Read a message whose signature was verified. Raises SsoRefused."""
+    root = message.root
+    expected = "LogoutRequest" if message.kind == "SAMLRequest" else "LogoutResponse"
+    if root.tag != f"{{{SAMLP}}}{expected}" or not root.get("ID") or root.get("Version") != "2.0":
+        raise SsoRefused(SsoReason.MALFORMED, f"the message is no {expected}")
+    issuer = text_of(root.find("saml:Issuer", NAMES))
+    if issuer not in {idp.entity_id, *idp.logout_issuers}:
+        raise SsoRefused(SsoReason.WRONG_ISSUER, f"the issuer is {issuer[:300]}, not {idp.entity_id}")
+    if root.get("Destination") not in {None, sp.slo_url}:
+        raise SsoRefused(SsoReason.WRONG_DESTINATION, "the message was made for another address")
+    issued = moment_of(root.get("IssueInstant"), "IssueInstant")
+    if not issued - MAX_SKEW_S <= now < issued + MAX_AGE_S:
+        raise SsoRefused(SsoReason.OUT_OF_TIME, "the message is too old, or of the future")
+    if expected == "LogoutResponse":
+        code = root.find("samlp:Status/samlp:StatusCode", NAMES)
+        succeeded = code is not None and code.get("Value") == SUCCESS
+        return LogoutResponse(root.get("InResponseTo") or "", message.relay_state, succeeded)
+    ends = root.get("NotOnOrAfter")
+    if ends is not None and now >= moment_of(ends, "NotOnOrAfter") + MAX_SKEW_S:
+        raise SsoRefused(SsoReason.OUT_OF_TIME, "the request has run out")
+    name = text_of(root.find("saml:NameID", NAMES))
+    if not name:
+        raise SsoRefused(SsoReason.SUBJECT_MISSING, "the request names nobody in a form that is read here")
+    indexes = frozenset(text_of(one) for one in root.findall("samlp:SessionIndex", NAMES))
+    return LogoutRequest(root.get("ID") or "", name, indexes, message.relay_state)
+
+
+def _message(kind: str, id: str, destination: str, sp: ServiceProvider, now: float) -> etree._Element:  # noqa: A002 - the standard's name
+    root = etree.Element(f"{{{SAMLP}}}{kind}", nsmap={"samlp": SAMLP, "saml": SAML})
+    root.set("ID", id)
+    root.set("Version", "2.0")
+    root.set("IssueInstant", moment_text(now))
+    root.set("Destination", destination)
+    etree.SubElement(root, f"{{{SAML}}}Issuer").text = sp.entity_id
+    return root
