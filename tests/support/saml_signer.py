@@ -1,4 +1,4 @@
-"""An identity provider in the test's own process: Entra-shaped responses, signed by real xmlsec, and every way to forge them."""
+"""An identity provider in the test's own process: Entra-shaped responses signed by real xmlsec, and forged ones."""
 
 from __future__ import annotations
 
@@ -70,12 +70,13 @@ class EntraSigner:
         encrypt_for: str | None = None,
         **claims: tuple[str, ...],
     ) -> str:
-        """A response as it is posted (base64). ``unsigned`` changes the document before it is signed, ``signed`` after."""
+        """A response as posted (base64). ``unsigned`` changes the document before it is signed, ``signed`` after."""
         root = self.document(request_id, now, **claims)
         if unsigned is not None:
             unsigned(root)
         if "assertion" in sign:
             self.sign(root.find("saml:Assertion", NAMES))
+            root = decoded_again(encoded(root))  # lxml does not find all that xmlsec has put into its trees
         if encrypt_for is not None:
             if signed is not None:
                 signed(root)
@@ -83,6 +84,7 @@ class EntraSigner:
         if "response" in sign:
             self.sign(root)
         if signed is not None and encrypt_for is None:
+            root = decoded_again(encoded(root))
             signed(root)
         return encoded(root)
 
@@ -186,3 +188,27 @@ def _sig(name: str) -> str:
 
 def _dig(name: str) -> str:
     return {"SHA256": "Sha256", "SHA1": "Sha1"}[name]
+
+
+def idp_metadata(signer: EntraSigner, *more: KeyPair) -> bytes:
+    """Metadata as Entra ID publishes them: with a descriptor of WS-Federation beside that of SAML."""
+    keys = "".join(
+        f'<KeyDescriptor use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{_base64(pair)}'
+        "</ds:X509Certificate></ds:X509Data></ds:KeyInfo></KeyDescriptor>"
+        for pair in (signer.pair, *more)
+    )
+    redirect = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+    return (
+        f'<EntityDescriptor xmlns="{NAMES["md"]}" xmlns:ds="{DSIG}" entityID="{signer.issuer}">'
+        '<RoleDescriptor xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        'xmlns:fed="http://docs.oasis-open.org/wsfed/federation/200706" xsi:type="fed:SecurityTokenServiceType" '
+        f'protocolSupportEnumeration="http://docs.oasis-open.org/wsfed/federation/200706"/>'
+        f'<IDPSSODescriptor protocolSupportEnumeration="{SAMLP}">{keys}'
+        f'<SingleLogoutService Binding="{redirect}" Location="{SSO_URL}"/>'
+        f'<SingleSignOnService Binding="{redirect}" Location="{SSO_URL}"/>'
+        "</IDPSSODescriptor></EntityDescriptor>"
+    ).encode()
+
+
+def _base64(pair: KeyPair) -> str:
+    return base64.b64encode(certificate_der(pair)).decode("ascii")
