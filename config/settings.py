@@ -178,6 +178,9 @@ class PortalSettings(Section):
     """A session that is not used for this long ends."""
     session_s: Annotated[float, Field(gt=0, le=604800)] = 43200.0
     """A session ends after this long, whatever happens in it."""
+    saml_key: FilePath | None = None
+    """PEM file with the RSA key and certificate that identity providers know us by (SAML); all machines of a site need
+    the same. Default: ``keys/saml.pem`` in the data folder, made when it is needed."""
     password_sign_in: bool = True
     """Whether the sign-in page offers a password beside the identity providers. If not, and there is one provider only,
     people go straight there; break-glass admins find the form at /sign-in?password."""
@@ -335,6 +338,11 @@ class Settings(Section):
     def site_key_file(self) -> Path:
         """The site key's file with the default filled in."""
         return (self.site_key or self.data / "keys" / "site.key").absolute()
+
+    @property
+    def saml_key_file(self) -> Path:
+        """The file of our SAML key with the default filled in."""
+        return (self.portal.saml_key or self.data / "keys" / "saml.pem").absolute()
 
     @property
     def homes(self) -> Path:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from auth_backends.broker import Broker
 from auth_backends.ldap.on_demand import LdapOnDemand
 from auth_backends.local import LocalPasswords
 from auth_backends.passwords import PasswordHasher
 from auth_backends.registered_keys import RegisteredApiKeys, RegisteredSshKeys
+from auth_backends.sso_assertions import SsoAssertions
 from config.settings import Settings
 from server.providers import ProviderBook
 from server.runtime.journal import Journal
@@ -23,6 +25,9 @@ from server.workspaces import Workspaces
 from storage.database.records import Method
 from storage.database.store import Store, open_store
 
+if TYPE_CHECKING:
+    from server.sso.desk import SingleSignOn
+
 
 def build_broker(store: Store, settings: Settings, book: ProviderBook | None = None) -> Broker:
     """Make the broker with every backend that this release has; methods without one are TryLater."""
@@ -34,6 +39,7 @@ def build_broker(store: Store, settings: Settings, book: ProviderBook | None = N
     def floor_s() -> float:
         return settings.auth.refusal_floor_s if directories.any_directory() else 0.0
 
+    assertions = SsoAssertions()
     if settings.ldap:  # else the first sign-in would wait for it
         ldap.load()
     return Broker(
@@ -42,6 +48,8 @@ def build_broker(store: Store, settings: Settings, book: ProviderBook | None = N
             Method.LOCAL: passwords,
             Method.LOCAL_KEY: passwords,
             Method.LDAP: ldap,
+            Method.SAML: assertions,
+            Method.OIDC: assertions,
         },
         ssh_keys=RegisteredSshKeys(min_rsa_bits=settings.auth.min_rsa_bits, clock=time.time),
         api_keys=RegisteredApiKeys(clock=time.time),
@@ -49,6 +57,21 @@ def build_broker(store: Store, settings: Settings, book: ProviderBook | None = N
         settings=settings.auth,
         floor_s=floor_s,
     )
+
+
+def build_single_sign_on(store: Store, settings: Settings, broker: Broker, sign_in: SignIn) -> SingleSignOn:
+    """Make the portal's sign-in with both protocols."""
+    from server.sso.building import single_sign_on  # noqa: PLC0415 - its libraries double a worker's start
+
+    return single_sign_on(store, settings, broker, sign_in)
+
+
+def look_after_sign_in(store: Store, settings: Settings, now: float) -> None:
+    """Refresh what identity providers say of themselves, and warn of what runs out."""
+    if any(one.provider is not None and one.provider.signs_in for one in ProviderBook(store, settings).listed_sso()):
+        from server.sso.care import look_after  # noqa: PLC0415 - its libraries double a worker's start
+
+        look_after(store, settings, now)
 
 
 @contextmanager
@@ -69,13 +92,16 @@ def open_services(settings: Settings, *, worker: str) -> Iterator[Services]:
         watcher = Watcher(store, sessions)
         watcher.start()
         try:
+            sign_in = SignIn(broker, workspaces, sessions, journal)
             yield Services(
                 settings=settings,
                 keys=key_files(settings),
-                sign_in=SignIn(broker, workspaces, sessions, journal),
+                sign_in=sign_in,
                 sessions=sessions,
                 store=store,
                 workspaces=workspaces,
+                single_sign_on=lambda: build_single_sign_on(store, settings, broker, sign_in),
+                look_after_sign_in=lambda now: look_after_sign_in(store, settings, now),
             )
         finally:
             sessions.close_all("server_stopped")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from config.settings import Settings
 from server.sessions import Sessions
 from server.sign_in import SignIn
 from server.workspaces import Workspaces
 from storage.database.store import Store
+
+if TYPE_CHECKING:
+    from server.sso.desk import SingleSignOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,10 @@ class Services:
     sessions: Sessions
     store: Store
     workspaces: Workspaces
+    single_sign_on: Callable[[], SingleSignOn] = field(repr=False)
+    """Makes the portal's sign-in when it is first needed: its libraries are heavy, and only http workers use it."""
+    look_after_sign_in: Callable[[float], None] = field(repr=False)
+    """Refreshes what identity providers say of themselves, and warns of what ends; given Unix seconds."""
 
 
 class Control(Protocol):

@@ -47,8 +47,8 @@ def changed_identity_provider(
 def keep_identity_provider(site: Site, name: str, provider: SsoProvider) -> None:
     """Keep a provider, and say what is to do next."""
     try:
-        others = [row for row in site.store.providers.list() if row.name != name]
-        change = put_provider(name, provider, site.settings, others)
+        kept = [row for row in site.store.providers.list() if row.name != name]
+        change = put_provider(name, provider, site.settings, kept)
     except StoreUnavailable as error:
         raise Failure(
             "The application's secret cannot be encrypted.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
@@ -48,6 +49,7 @@ def cut(
         if session_id and not chosen:
             raise Failure(f"There is no live session {session_id!r}.", then="list them with: quaymaster session list")
         for row in chosen:
+            site.store.portal.end(row.id, "cut_by_admin", time.time())  # no worker holds one of the portal
             site.store.revocations.add(session_id=row.id, reason="cut_by_admin")
             site.store.audit.add(
                 "session.cut_requested",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from server.http.listener import AsgiApp, Receive, Scope, Send
+from server.http.portal.mount import is_portal
 from server.http.scim.mount import is_below_mount as is_below_scim
 from server.runtime.bridge import Bridge
 from server.webdav.dav_server import CAPABILITIES
@@ -14,17 +15,18 @@ from storage.database.store import Store, StoreError
 
 log = structlog.get_logger(__name__)
 
-WELCOME = "This is a Quaymaster file server. WebDAV clients connect to /dav/."
+WELCOME = "This is a Quaymaster file server. WebDAV clients connect to /dav/, and browsers to /sign-in."
 
 
 class HttpApplication:
-    """Answers health itself and hands /dav/ and /scim/v2 on."""
+    """Answers health itself and hands /dav/, /scim/v2 and the portal's pages on."""
 
-    def __init__(self, store: Store, bridge: Bridge, dav: AsgiApp, scim: AsgiApp) -> None:
+    def __init__(self, store: Store, bridge: Bridge, dav: AsgiApp, scim: AsgiApp, portal: AsgiApp) -> None:
         self._store = store
         self._bridge = bridge
         self._dav = dav
         self._scim = scim
+        self._portal = portal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -34,6 +36,9 @@ class HttpApplication:
             return
         if is_below_scim(path):
             await self._scim(scope, receive, send)
+            return
+        if is_portal(path):
+            await self._portal(scope, receive, send)
             return
         method = scope["method"]
         if method == "OPTIONS":  # Windows and Office ask here before they look at /dav/

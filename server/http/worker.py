@@ -12,6 +12,7 @@ import uvloop
 
 from server.http.app import HttpApplication
 from server.http.listener import Listener, Tls
+from server.http.portal.mount import PortalMount
 from server.http.scim.mount import ScimMount
 from server.runtime.bridge import Bridge
 from server.services import Control, Services
@@ -36,7 +37,7 @@ async def _serve(services: Services, sockets: Sequence[socket.socket], control: 
     bridge = Bridge(AUTH_THREADS, services.settings.http.dav_threads, PROVISION_THREADS)
     dav = DavEndpoint(services, bridge)
     scim = ScimMount(services, bridge)
-    app = HttpApplication(services.store, bridge, dav, scim)
+    app = HttpApplication(services.store, bridge, dav, scim, PortalMount(services, bridge))
     tls = Tls(services.keys.tls_certificate, services.keys.tls_key)
     listeners = [Listener(app, one, tls) for one in sockets]
 

@@ -12,6 +12,7 @@ import structlog
 from server.runtime.directory_sync import DirectorySync
 from server.runtime.token_warnings import warn_of_tokens
 from server.services import Control, Services
+from storage.database.portal_sessions import PORTAL_WORKER
 from storage.database.store import StoreError
 from storage.files.errors import StorageError
 
@@ -23,6 +24,7 @@ ROUND_S = 10.0
 DEAD_S = 60.0  # live workers touch their sessions every 10 s
 PRUNE_S = 3600.0
 TOKENS_S = 3600.0
+SIGN_IN_S = 3600.0
 SWEEP_AT_LEAST_S = 3600.0
 SWEEP_AT_MOST_S = 1.0
 
@@ -42,7 +44,7 @@ class Jobs:
         self._clock = clock
         stale_s = services.settings.files.stale_upload_s
         self._sweep_every_s = min(max(stale_s / 4, SWEEP_AT_MOST_S), SWEEP_AT_LEAST_S)
-        self._due = {"sweep": 0.0, "prune": 0.0, "tokens": 0.0}
+        self._due = {"sweep": 0.0, "prune": 0.0, "tokens": 0.0, "sign_in": 0.0}
         self.leads = False
 
     @property
@@ -58,19 +60,23 @@ class Jobs:
             return
         now = self._clock()
         self.bury_dead_workers(now)
+        services.store.portal.expire(now, services.settings.portal.idle_s)
         if now >= self._due["prune"]:
             services.store.prune(now)
             self._due["prune"] = now + PRUNE_S
         if now >= self._due["tokens"]:
             warn_of_tokens(services.store, now)
             self._due["tokens"] = now + TOKENS_S
+        if now >= self._due["sign_in"]:
+            self._due["sign_in"] = now + SIGN_IN_S
+            services.look_after_sign_in(now)
         if now >= self._due["sweep"]:
             self.sweep()
             self._due["sweep"] = now + self._sweep_every_s
 
     def bury_dead_workers(self, now: float) -> None:
-        """End the sessions of workers that showed no sign of life for a minute."""
-        rows = self._services.store.sessions.live()
+        """End the sessions of workers that showed no sign of life for a minute; those of the portal have no worker."""
+        rows = [row for row in self._services.store.sessions.live() if row.worker != PORTAL_WORKER]
         for worker in {row.worker for row in rows if now - row.seen_at > DEAD_S}:
             ended = self._services.store.sessions.end_of_worker(worker, "worker_lost", now)
             log.warning("sessions.of_dead_worker_ended", dead=worker, sessions=ended)

@@ -90,7 +90,12 @@ def test_a_library_is_imported_in_its_home_only(library: str) -> None:
 
 
 # Where they differ from the distribution's.
-IMPORT_NAMES = {"argon2-cffi": "argon2", "pyopenssl": "OpenSSL", "scim2-models": "scim2_models"}
+IMPORT_NAMES = {
+    "argon2-cffi": "argon2",
+    "pyopenssl": "OpenSSL",
+    "scim2-models": "scim2_models",
+    "python3-saml": "onelogin",
+}
 
 
 def test_every_dependency_is_used_and_has_its_reason() -> None:
@@ -106,7 +111,7 @@ def test_every_dependency_is_used_and_has_its_reason() -> None:
 
 def test_front_ends_know_the_broker_by_its_front_door_only() -> None:
     """No front end imports a backend, a policy or a store of credentials: they translate and decide nothing."""
-    allowed = ("auth_backends.api", "auth_backends.credentials", "auth_backends.scim_clients")
+    allowed = ("auth_backends.api", "auth_backends.credentials", "auth_backends.scim_clients", "auth_backends.sso")
     found = [
         (name, target)
         for name, file in modules().items()

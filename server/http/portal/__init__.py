@@ -1,0 +1,1 @@
+"""The web portal: sign-in and the account page. Pages are HTML without scripts."""

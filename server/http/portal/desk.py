@@ -1,0 +1,51 @@
+"""What the portal's pages are made with: the services, the pages, and who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.http.portal import cookies
+from server.http.portal.pages import Pages, sent_to
+from server.portal import Visitor
+from server.runtime.bridge import Bridge
+from server.services import Services
+from server.sso.addresses import origin_of
+from server.sso.desk import SingleSignOn
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything that a route needs."""
+
+    services: Services
+    bridge: Bridge
+    pages: Pages
+    sso: SingleSignOn
+
+    async def visitor(self, request: Request) -> Visitor | None:
+        """Give who asks, or None. Raises StoreError."""
+        return await self.bridge.auth(self.sso.portal.visitor, cookies.session_of(request))
+
+    def is_from_here(self, request: Request) -> bool:
+        """Whether a form was posted by a page of ours: browsers name its origin (Fetch standard, section 3.2)."""
+        origin = request.headers.get("origin")
+        return origin == origin_of(self.services.settings)
+
+    def bound(self, request: Request, response: Response) -> str:
+        """Give the cookie that this browser's sign-ins are bound to, and hand it out if there is none."""
+        cookie = cookies.browser_of(request) or cookies.new_browser()
+        cookies.set_browser(response, cookie)
+        return cookie
+
+
+def peer_of(request: Request) -> str:
+    """Give the address of the client."""
+    return request.client.host if request.client is not None else ""
+
+
+def to_sign_in() -> Response:
+    """Send the browser to the sign-in page."""
+    return sent_to("/sign-in")

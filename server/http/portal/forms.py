@@ -1,0 +1,42 @@
+"""Forms that browsers post: small, urlencoded, and from our own pages unless said otherwise."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from server.http.body import Body, BodyError, MalformedLength, declared_length
+
+MAX_FORM = 512 * 1024
+MAX_FIELDS = 50
+IDLE_S = 15.0
+
+
+class BadForm(Exception):
+    """The body is no form of this size; the text says why."""
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Read the fields of a form. Raises BadForm, also for a field that comes twice."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise BadForm("The form must be sent as application/x-www-form-urlencoded.")
+    try:
+        body = Body(request.receive, declared=declared_length(request.headers.raw), idle_timeout_s=IDLE_S)
+        text = await body.whole(MAX_FORM)
+    except (BodyError, MalformedLength):
+        raise BadForm("The form is too large, or did not come whole.") from None
+    return fields_of(text.decode("ascii", "replace"))
+
+
+def fields_of(text: str) -> dict[str, str]:
+    """Read urlencoded fields, of a form or of a query. Raises BadForm."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+    except ValueError:
+        raise BadForm("The form cannot be read.") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise BadForm("A field came twice.")
+    return fields

@@ -1,0 +1,123 @@
+"""/sso/PROVIDER/...: what a browser carries between a provider and us. Every refusal looks the same."""
+
+from __future__ import annotations
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from auth_backends.sso import SsoRefused
+from server.http.portal import cookies
+from server.http.portal.desk import Desk, peer_of
+from server.http.portal.forms import BadForm, fields_of, form_of
+from server.http.portal.pages import HEADERS, sent_to
+from server.sso.addresses import safe_return
+from server.sso.party import Hints, Reply
+from server.sso.sign_in import NotSignedIn, SignedIn, Tested
+from storage.database.sso_flows import Purpose
+
+log = structlog.get_logger(__name__)
+
+REFUSED = "You could not be signed in."
+LATER = "You cannot be signed in right now. Please try again in a few minutes."
+UNREACHABLE = (
+    "The sign-in service of {label} cannot be reached right now. Other ways to sign in, and your keys, work as before."
+)
+
+
+class SsoRoutes:
+    """Translates between browsers and :mod:`server.sso`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self) -> list[Route]:
+        """Give the addresses."""
+        return [
+            Route("/sso/{provider}/start", self.start, methods=["GET"]),
+            Route("/sso/{provider}/test", self.test, methods=["GET"]),
+            Route("/sso/{provider}/acs", self.acs, methods=["POST"]),
+            Route("/sso/{provider}/callback", self.callback, methods=["GET"]),
+            Route("/sso/{provider}/metadata", self.metadata, methods=["GET"]),
+            Route("/sso/{provider}/slo", self.slo, methods=["GET"]),
+        ]
+
+    async def start(self, request: Request) -> Response:
+        """Send the browser to the provider, to sign in."""
+        return_to = safe_return(request.query_params.get("return_to"))
+        return await self._begin(request, return_to, Purpose.SIGN_IN)
+
+    async def test(self, request: Request) -> Response:
+        """Send an admin's browser to the provider, to see what comes back; nobody is signed in by it."""
+        return await self._begin(request, "/account", Purpose.TEST)
+
+    async def acs(self, request: Request) -> Response:
+        """Take a SAML response (HTTP POST binding, saml-bindings-2.0-os section 3.5)."""
+        try:
+            fields = await form_of(request)
+        except BadForm:
+            return self._refused(0)
+        return await self._finish(request, fields.get("RelayState", ""), fields)
+
+    async def callback(self, request: Request) -> Response:
+        """Take an authorization response (RFC 6749 section 4.1.2)."""
+        try:
+            fields = fields_of(request.url.query)
+        except BadForm:
+            return self._refused(0)
+        return await self._finish(request, fields.get("state", ""), fields)
+
+    async def metadata(self, request: Request) -> Response:
+        """Give our SAML metadata for this provider."""
+        try:
+            xml = await self._desk.bridge.auth(self._desk.sso.sign_out.metadata, request.path_params["provider"])
+        except SsoRefused:
+            return self._notice("There is nothing here.", "No such provider signs people in by SAML.", 404)
+        return Response(xml, 200, HEADERS, media_type="application/samlmetadata+xml")
+
+    async def slo(self, request: Request) -> Response:
+        """Take a request or an answer of single logout (HTTP redirect binding)."""
+        provider, query = request.path_params["provider"], request.url.query
+        try:
+            address = await self._desk.bridge.auth(
+                self._desk.sso.sign_out.from_provider, provider, query, peer_of(request)
+            )
+        except SsoRefused as refused:
+            log.warning("sso.sign_out_refused", provider=provider, reason=refused.reason.value)
+            return self._notice("Sign-out failed", "This sign-out could not be carried out.", 400)
+        return sent_to(address)
+
+    async def _begin(self, request: Request, return_to: str, purpose: Purpose) -> Response:
+        provider = request.path_params["provider"]
+        cookie = cookies.browser_of(request) or cookies.new_browser()
+        hints = Hints(login=request.query_params.get("login", "")[:256], force=purpose is Purpose.TEST)
+        try:
+            address = await self._desk.bridge.auth(
+                self._desk.sso.sign_in.begin, provider, cookie, return_to, purpose, hints
+            )
+        except SsoRefused as refused:
+            log.warning("sso.not_begun", provider=provider, reason=refused.reason.value, detail=refused.detail)
+            return self._notice("Sign-in is not possible there now", UNREACHABLE.format(label=provider), 503)
+        response = sent_to(address)
+        cookies.set_browser(response, cookie)
+        return response
+
+    async def _finish(self, request: Request, handle: str, fields: dict[str, str]) -> Response:
+        reply = Reply(request.path_params["provider"], handle, fields, cookies.browser_of(request), peer_of(request))
+        match await self._desk.bridge.auth(self._desk.sso.sign_in.finish, reply):
+            case SignedIn(cookie, return_to):
+                response = sent_to(return_to)
+                cookies.set_session(response, cookie)
+                return response
+            case Tested(number):
+                answer = await self._desk.bridge.auth(self._desk.services.store.sso_answers.by_id, number)
+                return self._desk.pages.page("tested.html", {"answer": answer})
+            case NotSignedIn(number, later):
+                return self._refused(number, later=later)
+
+    def _refused(self, number: int, *, later: bool = False) -> Response:
+        return self._notice("Sign-in failed", LATER if later else REFUSED, 503 if later else 403, number)
+
+    def _notice(self, title: str, words: str, status: int, number: int = 0) -> Response:
+        return self._desk.pages.page("notice.html", {"title": title, "words": words, "number": number}, status)

@@ -1,0 +1,58 @@
+"""A browser as far as sign-in needs one: cookies, redirects by hand, and forms, against a running server."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from tests.support.server import QuaymasterServer
+
+FORM = re.compile(r'name="form" value="([0-9a-f]{64})"')
+
+
+class SsoBrowser:
+    """One browser with cookies of its own. Nothing is followed unless it is said."""
+
+    def __init__(self, server: QuaymasterServer) -> None:
+        self.origin = f"https://localhost:{server.http_port}"
+        trusted = ssl.create_default_context(cafile=str(server.data / "keys" / "tls.pem"))
+        self.client = httpx.Client(base_url=self.origin, verify=trusted, trust_env=False, timeout=30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask for a page."""
+        return self.client.get(path)
+
+    def post(self, path: str, fields: dict[str, str], *, origin: str | None = None) -> httpx.Response:
+        """Post a form, as from a page of ours unless another origin is said."""
+        headers = {"Origin": self.origin if origin is None else origin}
+        return self.client.post(path, data=fields, headers=headers)
+
+    def start(self, provider: str, return_to: str = "/account") -> dict[str, str]:
+        """Begin a sign-in, and give the query that the provider gets."""
+        answer = self.client.get(f"/sso/{provider}/start", params={"return_to": return_to})
+        assert answer.status_code == 303, answer.text
+        return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+
+    def form(self, path: str) -> str:
+        """The hidden token of the form on a page."""
+        found = FORM.search(self.get(path).text)
+        assert found is not None
+        return found[1]
+
+    def name(self) -> str | None:
+        """Who is signed in, by the account page."""
+        found = re.search(r'id="login">([^<]*)<', self.get("/account").text)
+        return None if found is None else found[1]
