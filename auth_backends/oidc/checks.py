@@ -20,6 +20,10 @@ class CheckList:
         if not passed:
             raise SsoRefused(reason, complaint, self.done)
 
+    def note(self, name: str, detail: str) -> None:
+        """Note what was found where nothing is demanded."""
+        self._checks.append(Check(name, passed=True, detail=detail))
+
     @contextmanager
     def watching(self, name: str, detail: str = "") -> Iterator[None]:
         """Note a step that passes if nothing is refused within; a refusal goes on with all steps so far."""
@@ -28,7 +32,7 @@ class CheckList:
         except SsoRefused as refused:
             inner = refused.checks or (Check(name, passed=False, detail=refused.detail),)
             raise SsoRefused(refused.reason, refused.detail, (*self._checks, *inner)) from None
-        self._checks.append(Check(name, passed=True, detail=detail))
+        self.note(name, detail)
 
     @property
     def done(self) -> tuple[Check, ...]:

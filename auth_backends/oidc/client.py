@@ -102,8 +102,11 @@ def generic_client(
 def _check_form(issuer: str) -> None:
     if any(not "!" <= letter <= "~" or letter in "{}\\" for letter in issuer):
         raise _unusable(f"{issuer!r} is a template, not an issuer")
-    parts = urlsplit(issuer)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(issuer)
+        host = parts.hostname or ""
+    except ValueError:
+        raise _unusable(f"{issuer!r} is no issuer") from None
     if parts.scheme not in {"https", "http"} or not host or "@" in parts.netloc or "?" in issuer or "#" in issuer:
         raise _unusable(f"{issuer!r} is no issuer")  # OpenID Connect Discovery 1.0 section 3
     if parts.scheme == "http" and not is_this_machine(host):

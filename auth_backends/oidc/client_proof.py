@@ -21,7 +21,10 @@ from auth_backends.oidc.discovery import Discovery
 from auth_backends.sso import SsoReason, SsoRefused
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+MIN_RSA_BITS = 2048
 _LIFETIME_S = 300
+_WRONG_KEY = "the private key must be PEM without a password, RSA of 2048 bits at least or P-256"
+_PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z ]{0,20}PRIVATE KEY)-----[^-]+-----END \1-----", re.ASCII)
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----", re.ASCII)
 
 
@@ -78,18 +81,18 @@ def _algorithm(key: RSAKey | ECKey, discovery: Discovery, *, with_certificate: b
 
 
 def _key(pem: Secret) -> RSAKey | ECKey:
-    text = pem.reveal()
-    begin = text.find("-----BEGIN ")
-    while begin >= 0 and text.startswith("-----BEGIN CERTIFICATE", begin):
-        begin = text.find("-----BEGIN ", begin + 1)
-    for kind in (RSAKey, ECKey):
+    found = _PRIVATE_KEY.search(pem.reveal())
+    for kind in (RSAKey, ECKey) if found is not None else ():
         try:
-            key = kind.import_key(text[max(begin, 0) :])
+            key = kind.import_key(found[0] if found is not None else "")
         except (JoseError, ValueError, TypeError):
             continue
-        if key.is_private:
-            return key
-    raise SsoRefused(SsoReason.NOT_CONFIGURED, "the private key is no RSA or P-256 key in PEM without a password")
+        if isinstance(key, ECKey) and key.curve_name != "P-256":
+            continue
+        if isinstance(key, RSAKey) and key.raw_value.key_size < MIN_RSA_BITS:
+            continue
+        return key
+    raise SsoRefused(SsoReason.NOT_CONFIGURED, _WRONG_KEY)
 
 
 def _thumbprint(pem: Secret) -> str | None:

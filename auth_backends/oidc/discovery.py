@@ -92,17 +92,13 @@ def _check_abilities(document: dict[str, object]) -> None:
 
 def _address(document: dict[str, object], name: str, issuer: str) -> str:
     if (found := _perhaps(document, name, issuer)) is None:
-        raise SsoRefused(SsoReason.MALFORMED, f"discovery has no {name}")
+        raise SsoRefused(SsoReason.MALFORMED, f"discovery has no {name} that is an https address")
     return found
 
 
 def _perhaps(document: dict[str, object], name: str, issuer: str) -> str | None:
     value = document.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not may_name(issuer, value):
-        raise SsoRefused(SsoReason.MALFORMED, f"discovery's {name} is not an https address")
-    return value
+    return value if isinstance(value, str) and may_name(issuer, value) else None
 
 
 def may_name(issuer: str, address: str) -> bool:

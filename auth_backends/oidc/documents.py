@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 
 from auth_backends.sso import SsoReason, SsoRefused
@@ -24,6 +25,13 @@ def printable(text: object, limit: int = 300) -> str:
     if not isinstance(text, str):
         return ""
     return "".join(letter if letter.isprintable() else " " for letter in text[:limit]).strip()
+
+
+def same_text(value: object, expected: str) -> bool:
+    """Whether a stranger's value is this text; in constant time, and never for an empty one."""
+    if not isinstance(value, str) or not expected:
+        return False
+    return hmac.compare_digest(value.encode(errors="surrogatepass"), expected.encode(errors="surrogatepass"))
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -13,13 +13,15 @@ from auth_backends.sso import SsoReason, SsoRefused
 
 RENEW_S = 24 * 3600.0
 RETRY_S = 10.0
+GAP_S = 300.0
 
 
 class Publications:
     """Thread-safe. ``known`` is the last good copy of an earlier process.
 
     Discovery is fetched when it is first needed, and again after a day; while that fails, the last good copy serves: it
-    holds addresses only, and TLS proves who answers there. After a failure nobody tries again for ten seconds.
+    holds addresses only, and TLS proves who answers there. After a failure nobody tries again for ten seconds, or for
+    five minutes where there is a copy.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class Publications:
         self._discovery = known
         self._keys = None if known is None else self._keys_at(known)
         self._renewed_at = self._tried_at = float("-inf")
-        self._failure = SsoRefused(SsoReason.PROVIDER_UNREACHABLE, "discovery: not fetched yet")
+        self._failure = (SsoReason.PROVIDER_UNREACHABLE, "discovery: not fetched yet")
 
     @property
     def known(self) -> Discovery | None:
@@ -68,14 +70,14 @@ class Publications:
         kept = self._at_hand()
         if kept is not None and now - self._renewed_at < RENEW_S:
             return kept
-        if now - self._tried_at >= RETRY_S:
+        if now - self._tried_at >= (RETRY_S if kept is None else GAP_S):
             try:
                 return self._fetch()
             except SsoRefused:
                 if kept is None:
                     raise
         if kept is None:
-            raise SsoRefused(self._failure.reason, self._failure.detail)
+            raise SsoRefused(*self._failure)
         return kept
 
     def _fetch(self) -> tuple[Discovery, SigningKeys]:
@@ -83,7 +85,7 @@ class Publications:
         try:
             discovery = discover(self._client, self._fetcher)
         except SsoRefused as refused:
-            self._failure = refused
+            self._failure = (refused.reason, refused.detail)
             raise
         keys = self._keys
         if keys is None or keys.address != discovery.jwks_uri:

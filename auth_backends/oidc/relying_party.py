@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ from auth_backends.oidc.authorize import authorization_url
 from auth_backends.oidc.checks import CheckList
 from auth_backends.oidc.client import OidcClient
 from auth_backends.oidc.discovery import Discovery
-from auth_backends.oidc.documents import printable
+from auth_backends.oidc.documents import printable, same_text
 from auth_backends.oidc.graph import GraphGroups
 from auth_backends.oidc.id_tokens import VerifiedIdToken, verify_id_token
 from auth_backends.oidc.logout import LogoutToken, logout_url, verify_logout_token
@@ -110,7 +109,7 @@ class OidcRelyingParty:
         checks = CheckList()
         said = params.get("iss")  # RFC 9207 section 2.4, before anything else is believed: errors may be mixed up too
         missing = said is None and discovery.iss_parameter_supported
-        ours = said is None or hmac.compare_digest(said.encode(), discovery.issuer.encode())
+        ours = said is None or same_text(said, discovery.issuer)
         complaint = "the answer names no issuer" if missing else f"the answer is of the issuer {printable(said, 200)}"
         checks.demand(
             "issuer of the answer", ours and not missing, SsoReason.WRONG_ISSUER, complaint, said or "not said"

@@ -42,7 +42,7 @@ class SigningKeys:
         self._fetching = threading.Lock()
         self._keys: tuple[PublishedKey, ...] = ()
         self._fetched_at = self._tried_at = self._searched_at = float("-inf")
-        self._failure = SsoRefused(SsoReason.PROVIDER_UNREACHABLE, "keys: not fetched yet")
+        self._failure = (SsoReason.PROVIDER_UNREACHABLE, "keys: not fetched yet")
 
     @property
     def address(self) -> str:
@@ -86,7 +86,7 @@ class SigningKeys:
         if now - self._fetched_at < REFRESH_S or (usable and now - self._tried_at < GAP_S):
             return False
         if not usable and now - self._tried_at < RETRY_S:
-            raise SsoRefused(self._failure.reason, self._failure.detail)
+            raise SsoRefused(*self._failure)
         try:
             self._fetch()
         except SsoRefused:
@@ -98,6 +98,8 @@ class SigningKeys:
     def _search(self) -> None:
         with self._fetching:
             now = self._clock()
+            if self._fetched_at < self._tried_at and now - self._tried_at < RETRY_S:
+                raise SsoRefused(*self._failure)  # it was just found to be away
             if now - self._searched_at >= GAP_S:
                 self._searched_at = now
                 self._fetch()
@@ -108,10 +110,10 @@ class SigningKeys:
             fetched = self._fetcher.get(self._address, max_bytes=MAX_DOCUMENT)
             self._keys = usable_keys(json_object(fetched.body, "the provider's key set"), self._client)
         except FetchFailed as failed:
-            self._failure = SsoRefused(SsoReason.PROVIDER_UNREACHABLE, f"keys: {failed.reason}")
-            raise self._failure from None
+            self._failure = (SsoReason.PROVIDER_UNREACHABLE, f"keys: {failed.reason}")
+            raise SsoRefused(*self._failure) from None
         except SsoRefused as refused:
-            self._failure = refused
+            self._failure = (refused.reason, refused.detail)
             raise
         self._fetched_at = self._clock()
 
