@@ -17,7 +17,7 @@ from config.sections import Section
 from config.sso import SsoProvider
 from server.cli import values
 from server.cli.output import Failure
-from server.cli.provider_settings import LDAP_KIND, SECRET, SSO_KIND, Form, ProviderKind, Setting
+from server.cli.provider_settings import CLIENT_SECRET, LDAP_KIND, SECRET, SSO_KIND, Form, ProviderKind, Setting
 
 CLEARED = "The empty text puts a setting back to its default."
 KINDS = (LDAP_KIND, SSO_KIND)
@@ -25,6 +25,7 @@ KINDS = (LDAP_KIND, SSO_KIND)
 S = TypeVar("S", bound=Section)
 _WORDS = {
     SECRET: "the service account's password",
+    CLIENT_SECRET: "--client-secret-stdin",
     **{field: option for kind in KINDS for field, option in kind.options.items()},
 }
 _FIELD = re.compile(rf"\b({'|'.join(field for field in _WORDS if '_' in field)})\b")  # others are plain words

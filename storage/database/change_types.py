@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from storage.database.jit_changes import SignInJit
 from storage.database.migration_changes import MigrationChange
 from storage.database.records import Method, Owner, Role, Status
 from storage.database.scim_changes import ScimChange
@@ -311,29 +312,6 @@ class AdoptUser:
     method: Method
     external_id: str
     hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SignInJit:
-    """What an identity provider says of a person who signs in (just-in-time provisioning).
-
-    Makes the user of ``(provider, external_id)`` if there is none and ``make`` is set: with no privileges, and as a
-    member of ``default_group`` (an id). ``groups`` are external ids of the provider's groups: those that a SCIM client
-    has told become memberships that sign-ins own, and others of these end; None changes none. What an admin or another
-    source gave stays.
-    """
-
-    provider: str
-    method: Method
-    external_id: str
-    name: str
-    display_name: str = ""
-    email: str = ""
-    groups: frozenset[str] | None = None
-    make: bool = False
-    home_by_id: bool = False
-    protocols: frozenset[str] = frozenset()
-    default_group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

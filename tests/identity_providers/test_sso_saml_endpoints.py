@@ -28,7 +28,7 @@ from storage.database.changes import CreateUser, LinkIdentity, SetStatus
 from storage.database.records import Method, Status, User
 from tests.support.saml_signer import EMAIL, NAME, OBJECT_ID, OID, TENANT, EntraSigner, idp_metadata
 from tests.support.server import QuaymasterServer
-from tests.support.sso_browser import SsoBrowser
+from tests.support.sso_browser import SsoBrowser, saml_answer, saml_request_id
 
 pytestmark = pytest.mark.system
 REFUSED = "You could not be signed in."
@@ -75,16 +75,9 @@ def browser(site: SsoSite) -> Iterator[SsoBrowser]:
         yield one
 
 
-def request_id(query: dict[str, str]) -> str:
-    """The ID of the request that a browser was sent away with."""
-    xml = zlib.decompress(base64.b64decode(query["SAMLRequest"]), wbits=-15)
-    return str(parsed(xml).get("ID"))
-
-
 def answer(site: SsoSite, query: dict[str, str], **fields: object) -> dict[str, str]:
     """The form that the provider's page posts."""
-    response = site.signer.response(request_id(query), time.time(), **fields)  # type: ignore[arg-type]
-    return {"SAMLResponse": response, "RelayState": query["RelayState"]}
+    return saml_answer(site.signer, query, **fields)
 
 
 def sign_in(site: SsoSite, browser: SsoBrowser, **fields: object) -> httpx.Response:
@@ -225,7 +218,7 @@ def test_nobody_is_sent_elsewhere(site: SsoSite, browser: SsoBrowser, wanted: st
 
 def hostile(site: SsoSite, query: dict[str, str]) -> dict[str, dict[str, str]]:
     """Forms that a stranger, or a provider gone wrong, might post; each for the same request."""
-    number, now = request_id(query), time.time()
+    number, now = saml_request_id(query), time.time()
     stranger = EntraSigner.fresh(
         ServiceProvider(site.signer.sp_entity_id, site.signer.acs_url, "", None, ""),
         now,  # type: ignore[arg-type]

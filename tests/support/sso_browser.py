@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import ssl
+import time
+import zlib
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from auth_backends.saml.documents import parsed
+from tests.support.saml_signer import EntraSigner
 from tests.support.server import QuaymasterServer
 
 FORM = re.compile(r'name="form" value="([0-9a-f]{64})"')
@@ -56,3 +61,15 @@ class SsoBrowser:
         """Who is signed in, by the account page."""
         found = re.search(r'id="login">([^<]*)<', self.get("/account").text)
         return None if found is None else found[1]
+
+
+def saml_request_id(query: dict[str, str]) -> str:
+    """The ID of the SAML request that a browser was sent away with."""
+    xml = zlib.decompress(base64.b64decode(query["SAMLRequest"]), wbits=-15)
+    return str(parsed(xml).get("ID"))
+
+
+def saml_answer(signer: EntraSigner, query: dict[str, str], **fields: Any) -> dict[str, str]:
+    """The form that a SAML provider's page posts in answer to a request."""
+    response = signer.response(saml_request_id(query), time.time(), **fields)
+    return {"SAMLResponse": response, "RelayState": query["RelayState"]}

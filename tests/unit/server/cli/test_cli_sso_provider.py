@@ -8,13 +8,18 @@ import pytest
 
 from config.settings import Settings
 from config.sso import SsoProvider
-from server.cli.provider_settings import LDAP_KIND, SSO_KIND
+from server.cli.provider_settings import CLIENT_SECRET, LDAP_KIND, SSO_KIND
 from server.providers import ProviderBook
 from tests.support.cli import Cli
 from tests.support.scim_rows import join, leave, say
 from tests.unit.server.cli.conftest import Kept, KeptSso, Opened
 
 TOML = '[sso.entra]\nmethod = "oidc"\nmax_disabled_count = 3\n'
+TENANT = "72f988bf-0000-4000-8000-2d7cd011db47"
+OF_SAML = (
+    *("metadata_url", "metadata_file", "idp_entity_id", "idp_sso_url", "idp_slo_url", "fingerprints"),
+    *("entity_id_suffix", "idp_initiated"),
+)
 DIRECTORY = ("--host=dc1", "--vendor=openldap", "--base-dn=dc=x", "--bind-user=cn=s,dc=x", "--no-test")
 
 
@@ -39,7 +44,7 @@ def in_use(cli: Cli, opened: Opened, name: str = "entra") -> SsoProvider:
 
 def test_every_setting_of_an_identity_provider_has_an_option() -> None:
     """Nothing of the model is left to the TOML file alone."""
-    assert {setting.field for setting in SSO_KIND.settings} == set(SsoProvider.model_fields)
+    assert {setting.field for setting in SSO_KIND.settings} == set(SsoProvider.model_fields) - {CLIENT_SECRET}
 
 
 def test_every_option_reaches_the_identity_provider(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
@@ -52,13 +57,38 @@ def test_every_option_reaches_the_identity_provider(cli: Cli, keep_sso: KeptSso,
         "--max-disabled-percent=5",
         "--max-disabled-count=7",
         "--max-requests-per-s=900",
+        *("--vendor=entra", "--display-name=Contoso", "--mail-domain=contoso.test", f"--tenant={TENANT}"),
+        *("--jit=on", "--token-groups=on", "--client-id=app", "--private-key-file=/key.pem", "--graph-groups=on"),
+        *("--client-secret-expires=2030-01-31", "--issuer=https://login.example/", "--subject-claim=a"),
+        *("--login-claim=b", "--name-claim=c", "--email-claim=d", "--groups-claim=e", "--ca-file=/ca.pem"),
+        "--private-hosts=on",
         method="oidc",
     )
 
     shown = cli.ok("provider", "show", "entra")
 
-    assert {setting.field: shown[setting.field] for setting in SSO_KIND.settings} == {
+    of_saml = {field: shown.pop(field) for field in OF_SAML}
+    assert not any(of_saml.values())
+    assert {setting.field: shown[setting.field] for setting in SSO_KIND.settings if setting.field in shown} == {
         "method": "oidc",
+        "vendor": "entra",
+        "display_name": "Contoso",
+        "domains": ["contoso.test"],
+        "tenant": TENANT,
+        "jit": True,
+        "token_groups": True,
+        "issuer": "https://login.example/",
+        "client_id": "app",
+        "client_secret_expires": "2030-01-31",
+        "private_key_file": "/key.pem",
+        "graph_groups": True,
+        "subject_claim": "a",
+        "login_claim": "b",
+        "name_claim": "c",
+        "email_claim": "d",
+        "groups_claim": "e",
+        "ca_file": "/ca.pem",
+        "private_hosts": True,
         "default_group": "everybody",
         "protocols": ["sftp", "webdav"],
         "home_layout": "id",
@@ -69,6 +99,67 @@ def test_every_option_reaches_the_identity_provider(cli: Cli, keep_sso: KeptSso,
     assert (shown["kind"], shown["origin"], shown["users"], shown["roles"]) == ("sso", "database", 0, [])
     assert (shown["live_tokens"], shown["last_request_at"], shown["held_ends"], shown["conflicts"]) == (0, None, 0, 0)
     assert in_use(cli, opened).max_requests_per_s == 900
+
+
+def test_every_option_of_saml_reaches_the_identity_provider(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """Those that only fingerprints need as well."""
+    keep_sso(
+        "entra",
+        *("--idp-entity-id=https://idp.example/", "--idp-sso-url=https://idp.example/sso"),
+        *("--idp-slo-url=https://idp.example/slo", f"--fingerprint={'AB:' * 31}AB"),
+        *("--entity-id-suffix=two", "--idp-initiated=on"),
+    )
+    provider = in_use(cli, opened)
+    cli.ok("provider", "set", "entra", "--fingerprint=", "--idp-sso-url=", "--idp-slo-url=", "--metadata-file=/m.xml")
+
+    assert (provider.idp_entity_id, provider.idp_sso_url) == ("https://idp.example/", "https://idp.example/sso")
+    assert (provider.fingerprints, provider.idp_slo_url) == (frozenset({"ab" * 32}), "https://idp.example/slo")
+    assert (provider.entity_id_suffix, provider.idp_initiated) == ("two", True)
+    shown = cli.ok("provider", "show", "entra")
+    assert (shown["metadata_file"], shown["fingerprints"]) == ("/m.xml", [])
+
+
+def test_the_applications_secret_is_sealed_and_never_shown(cli: Cli, opened: Opened) -> None:
+    """It comes by standard input, stays when other settings change, and is in no row or output."""
+    given = ("--method=oidc", "--vendor=entra", f"--tenant={TENANT}", "--client-id=app", "--client-secret-stdin")
+    said = cli.run("provider", "add", "sso", "entra", *given, stdin="s3cret-of-app\n")
+    cli.ok("provider", "set", "entra", "--display-name=Contoso")
+    shown = cli.run("provider", "show", "entra")
+    with opened() as store:
+        row = store.providers.by_name("entra")
+    assert row is not None
+
+    assert in_use(cli, opened).client_secret == "s3cret-of-app"
+    assert "s3cret-of-app" not in said.out + said.err + shown.out + repr(row)
+    assert set(row.secrets) == {"client_secret"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--method=oidc", "--metadata-url=https://x.example/"], "is for the method saml"),
+        (["--method=saml", "--client-id=x"], "is for the method oidc"),
+        (["--method=saml", "--metadata-url=http://x.example/"], "must begin with https"),
+        (["--method=saml", "--metadata-url=https://x.example/", "--metadata-file=/m.xml"], "exclude each other"),
+        (["--method=saml", f"--fingerprint={'ab' * 20}"], "SHA-1 is not accepted"),
+        (["--method=saml", f"--fingerprint={'ab' * 32}"], "need --idp-entity-id"),
+        (["--method=saml", "--idp-sso-url=https://x.example/"], "go with fingerprints"),
+        (["--method=oidc", "--client-id=x", "--issuer=https://x.example/"], "needs either --client-secret-stdin"),
+        (["--method=oidc", "--client-id=x", "--private-key-file=/k"], "needs issuer"),
+        (["--method=oidc", "--vendor=entra", "--tenant=common"], "not the id of one tenant"),
+        (["--method=oidc", "--tenant=9188040d-6c67-4c5b-b112-36a304b66dad"], "not the id of one tenant"),
+        (["--method=oidc", "--private-key-file=/k"], "need --client-id"),
+        (["--method=saml", "--mail-domain=nodots"], "is not a domain"),
+        (["--method=oidc", "--client-secret-expires=tomorrow"], "is not a date"),
+    ],
+    ids=range(14),
+)
+def test_settings_that_cannot_work_are_refused(cli: Cli, options: list[str], words: str) -> None:
+    """With what to change, in the words of the options."""
+    said = cli.run("provider", "add", "sso", "entra", *options)
+
+    assert said.code == 1
+    assert words in said.err
 
 
 def test_what_comes_next_is_told(cli: Cli) -> None:
@@ -128,7 +219,7 @@ def test_set_changes_what_is_named_of_an_identity_provider(cli: Cli, keep_sso: K
 
 
 @pytest.mark.parametrize(
-    "words", [["--host=dc1"], ["--vendor=openldap"], ["--bind-password-stdin"], ["--default-group=a", "--no-test"]]
+    "words", [["--host=dc1"], ["--base-dn=dc=x"], ["--bind-password-stdin"], ["--default-group=a", "--no-test"]]
 )
 def test_options_of_a_directory_do_not_go_with_an_identity_provider(
     cli: Cli, keep_sso: KeptSso, words: list[str]

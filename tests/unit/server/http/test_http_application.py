@@ -26,7 +26,7 @@ async def below_dav(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 def application(sqlite_store: Store) -> Iterator[HttpApplication]:
     bridge = Bridge(1, 1)
-    yield HttpApplication(sqlite_store, bridge, below_dav, below_dav)
+    yield HttpApplication(sqlite_store, bridge, below_dav, below_dav, below_dav)
     bridge.shutdown()
 
 
