@@ -11,10 +11,13 @@ from server.cli import directories, values
 from server.cli.checks.check import Check
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_json, emit_record, emit_rows, say
+from server.cli.provider_answers import answers
 from server.cli.provider_keep import changed_directory, keep, kept_row, new_directory
 from server.cli.provider_options import CLEARED, Given, takes_settings
 from server.cli.provider_roles import Name, map_role, unmap_role
 from server.cli.provider_settings import LDAP_KIND, SSO_KIND
+from server.cli.provider_setup import setup_view, tell_setup
+from server.cli.provider_sign_in import check_sign_in
 from server.cli.provider_sso import changed_identity_provider, keep_identity_provider, new_identity_provider
 from server.cli.provider_sso_check import check_identity_provider
 from server.cli.provider_views import columns_for, list_views, passes, shown_view, stage_lines, stage_view
@@ -42,7 +45,7 @@ ClientSecretStdin = Annotated[
         help="Read the application's secret (OpenID Connect) from the first line of standard input.",
     ),
 ]
-NoTest = Annotated[bool, typer.Option("--no-test", help="Keep a directory's settings without testing them first.")]
+NoTest = Annotated[bool, typer.Option("--no-test", help="Keep the settings without testing them first.")]
 
 
 @add.command("ldap")
@@ -74,6 +77,7 @@ def add_sso(
     *,
     given: Given,
     secret_stdin: ClientSecretStdin = False,
+    no_test: NoTest = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -83,7 +87,8 @@ def add_sso(
     before the client has a token: see quaymaster scim token issue, and quaymaster scim show.
     """
     with open_site(config) as site:
-        keep_identity_provider(site, name, new_identity_provider(site, name, given, from_stdin=secret_stdin))
+        made = new_identity_provider(site, name, given, from_stdin=secret_stdin)
+        keep_identity_provider(site, name, made, test=not no_test)
         emit_record(shown_view(site, site.provider(name)), as_json=as_json)
 
 
@@ -113,10 +118,9 @@ def set_(
                 provider = changed_directory(site, name, given, from_stdin=password_stdin, config=config)
                 keep(site, name, provider, test=not no_test)
             case ListedSso():
-                named = {"--bind-password-stdin": password_stdin, "--no-test": no_test}
-                given.refuse_foreign(name, SSO_KIND, also=named)
+                given.refuse_foreign(name, SSO_KIND, also={"--bind-password-stdin": password_stdin})
                 changed = changed_identity_provider(site, name, given, from_stdin=secret_stdin, config=config)
-                keep_identity_provider(site, name, changed)
+                keep_identity_provider(site, name, changed, test=not no_test)
         emit_record(shown_view(site, site.provider(name)), as_json=as_json)
 
 
@@ -130,10 +134,26 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def show(name: Name, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def show(
+    name: Name,
+    *,
+    setup: Annotated[
+        bool, typer.Option("--setup", help="Say what to enter at an identity provider so that people can sign in.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show a provider with its settings, users and roles, and how they come here; secrets are masked."""
     with open_site(config) as site:
-        emit_record(shown_view(site, site.provider(name)), as_json=as_json)
+        listed = site.provider(name)
+        if not setup:
+            emit_record(shown_view(site, listed), as_json=as_json)
+        elif not isinstance(listed, ListedSso) or listed.provider is None:
+            raise Failure(f"--setup does not go with {name!r}.", "it is no identity provider that could be used")
+        elif as_json:
+            emit_json(setup_view(site.settings, name, listed.provider))
+        else:
+            tell_setup(site.settings, name, listed.provider)
 
 
 @app.command("test")
@@ -149,8 +169,9 @@ def check(
 ) -> None:
     """Try everything that users of the provider need, step by step; exit code 1 if a step fails.
 
-    A directory is asked, for which nobody's password is needed but the service account's. An identity provider is
-    not: its tokens are looked at, what its client has sent, and whom it brought.
+    A directory is asked, for which nobody's password is needed but the service account's. Of an identity provider its
+    SCIM client's tokens are looked at, what it has sent and whom it brought; and it is asked for what it publishes:
+    metadata, certificates and keys, and its clock.
     """
     with open_site(config) as site:
         stages = []
@@ -190,6 +211,7 @@ def remove(
 
 
 app.command("map-role")(map_role)
+app.command("answers")(answers)
 app.command("unmap-role")(unmap_role)
 
 
@@ -205,3 +227,5 @@ def _stages(site: Site, name: str, login: str | None) -> Iterator[Stage | Check]
                     f"see what it has said of a person: quaymaster user show {login}",
                 )
             yield from check_identity_provider(site.store, listed)
+            if listed.provider is not None:
+                yield from check_sign_in(listed.name, listed.provider, site.settings)

@@ -15,6 +15,8 @@ from server.cli.output import Failure, note, warn
 from server.cli.provider_keep import kept_row, refuse_name
 from server.cli.provider_options import Given, identity_provider_from
 from server.cli.provider_settings import CLIENT_SECRET
+from server.cli.provider_sign_in import check_sign_in
+from server.cli.provider_views import passes, stage_lines
 from server.providers import opened_sso, put_provider
 from storage.database.records import Method
 from storage.database.sealing import load_site_key
@@ -44,8 +46,10 @@ def changed_identity_provider(
     return identity_provider_from(options)
 
 
-def keep_identity_provider(site: Site, name: str, provider: SsoProvider) -> None:
-    """Keep a provider, and say what is to do next."""
+def keep_identity_provider(site: Site, name: str, provider: SsoProvider, *, test: bool) -> None:
+    """Keep a provider, after what it publishes was asked for, and say what is to do next. Raises Failure."""
+    if test and provider.signs_in:
+        _pass_test(site, name, provider)
     try:
         kept = [row for row in site.store.providers.list() if row.name != name]
         change = put_provider(name, provider, site.settings, kept)
@@ -56,6 +60,8 @@ def keep_identity_provider(site: Site, name: str, provider: SsoProvider) -> None
             "put the site's own key file there (another machine has it, or a backup), or use --private-key-file",
         ) from None
     site.apply(change)
+    if not provider.signs_in:
+        note(f"What to enter there so that people can sign in: quaymaster provider show {name} --setup")
     if not site.store.scim_tokens.list(name):
         note(f"Its SCIM client needs a token: quaymaster scim token issue {name}")
         note(f"What to enter at the identity provider: quaymaster scim show {name}")
@@ -88,3 +94,18 @@ def _refuse_empty(text: str) -> dict[str, str]:
             "give it on the first line of standard input",
         )
     return {CLIENT_SECRET: text}
+
+
+def _pass_test(site: Site, name: str, provider: SsoProvider) -> None:
+    """Ask the provider for what it publishes; settings that cannot work replace none that do."""
+    failed = None
+    for check in check_sign_in(name, provider, site.settings):
+        for line in stage_lines(check):
+            note(line)
+        failed = failed or (None if passes(check) else check)
+    if failed is not None:
+        raise Failure(
+            f"The identity provider did not pass the test: {failed.name}.",
+            failed.detail,
+            f"{failed.advice}. Nothing was kept of the settings of {name}; to keep them all the same, add --no-test",
+        )

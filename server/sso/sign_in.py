@@ -19,7 +19,8 @@ from config.sso import SsoProvider
 from server.sso.answers import Answers
 from server.sso.party import Hints, Reply, Vouched
 from server.sso.providers import SignInProviders
-from storage.database.change_types import CreateGroup, SignInJit
+from storage.database.change_types import CreateGroup
+from storage.database.jit_changes import SignInJit
 from storage.database.names import canonical_name
 from storage.database.records import Method
 from storage.database.sso_flows import FLOW_S, Purpose, SsoFlow, digest_of

@@ -10,6 +10,7 @@ from storage.database.jit_changes import SignInJit
 from storage.database.migration_changes import MigrationChange
 from storage.database.records import Method, Owner, Role, Status
 from storage.database.scim_changes import ScimChange
+from storage.database.totp_changes import TotpChange
 
 
 class Unset(Enum):
@@ -391,4 +392,6 @@ FolderChange = CreateFolder | DeleteFolder | PutGrant | DeleteGrant
 SourceChange = Provision | SignInJit | Depart | AdoptUser | ProvisionGroup | DepartGroup
 ProviderChange = PutProvider | DeleteProvider | MapRole | UnmapRole
 SsoChange = ScimChange | MigrationChange
-Change = UserChange | GroupChange | CredentialChange | FolderChange | SourceChange | ProviderChange | SsoChange
+Change = (
+    UserChange | GroupChange | CredentialChange | FolderChange | SourceChange | ProviderChange | SsoChange | TotpChange
+)

@@ -20,6 +20,7 @@ from storage.database.appliers.migrations import apply_migration_change
 from storage.database.appliers.providers import apply_provider_change
 from storage.database.appliers.scim import apply_scim_change
 from storage.database.appliers.sources import apply_source_change
+from storage.database.appliers.totp import apply_totp_change
 from storage.database.appliers.users import apply_user_change
 from storage.database.audit import insert_events
 from storage.database.change_types import (
@@ -52,7 +53,6 @@ from storage.database.change_types import (
     SetMethod,
     SetPassword,
     SetStatus,
-    SignInJit,
     UnlinkIdentity,
     UnmapRole,
     Unset,
@@ -61,9 +61,11 @@ from storage.database.change_types import (
 )
 from storage.database.engine import AdvisoryLock, Database
 from storage.database.errors import Conflict, InvalidChange, NotFoundInStore
+from storage.database.jit_changes import SignInJit
 from storage.database.migration_changes import MarkPilot, MigrateUser, UndoMigration, UnmarkPilot
 from storage.database.revocations import insert_revocations
 from storage.database.tables import users
+from storage.database.totp_changes import EnrolTotp, RemoveTotp
 
 __all__ = [
     "UNSET",
@@ -183,6 +185,8 @@ def _perform(tx: Connection, change: Change, actor: str, now: float) -> Effect: 
             return apply_group_change(tx, change, now)
         case AddSshKey() | RevokeSshKey() | AddApiKey() | RevokeApiKey():
             return apply_credential_change(tx, change, now)
+        case EnrolTotp() | RemoveTotp():
+            return apply_totp_change(tx, change, now)
         case CreateFolder() | DeleteFolder() | PutGrant() | DeleteGrant():
             return apply_folder_change(tx, change, now)
         case Provision() | SignInJit() | Depart() | AdoptUser() | ProvisionGroup() | DepartGroup():

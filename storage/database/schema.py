@@ -12,6 +12,7 @@ REVISIONS = (
     "0003",
     "0004",
     "0005",
+    "0006",
 )  # every revision of this release, oldest first; the last one is the head
 HEAD = REVISIONS[-1]
 

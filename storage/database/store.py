@@ -43,6 +43,7 @@ from storage.database.sso_flows import SsoFlows
 from storage.database.sso_kept import KeptDocuments
 from storage.database.sync_log import SyncTable
 from storage.database.throttle import ThrottleTable
+from storage.database.totp import TotpSecrets
 from storage.database.users import Users
 
 __all__ = [
@@ -95,6 +96,7 @@ class Store:
         self.scim_waiting = ScimWaiting(database)
         self.scim_log = ScimLog(database)
         self.migrations = Migrations(database)
+        self.totp = TotpSecrets(database)
         self.portal = PortalSessions(database)
         self.sso_flows = SsoFlows(database)
         self.sso_answers = SsoAnswers(database)

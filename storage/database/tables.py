@@ -74,6 +74,15 @@ users = Table(
     Column("updated_at", Double, nullable=False),
 )
 
+totp_secrets = Table(
+    "totp_secrets",
+    metadata,
+    _of_user(primary_key=True),
+    Column("sealed", Text, nullable=False),  # under the site key, which is no part of the database
+    Column("last_step", BigInteger, nullable=False),  # no code of this time step or an older one counts any more
+    Column("enrolled_at", Double, nullable=False),
+)
+
 reserved_names = Table(
     "reserved_names",
     metadata,

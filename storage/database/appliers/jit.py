@@ -10,8 +10,8 @@ from storage.database.appliers.effect import Effect, new_id, user_named
 from storage.database.appliers.reservations import home_of_new_user, take_name
 from storage.database.appliers.scim_links import link_at
 from storage.database.appliers.user_rows import user_row
-from storage.database.change_types import SignInJit
 from storage.database.errors import Conflict
+from storage.database.jit_changes import SignInJit
 from storage.database.names import canonical_name
 from storage.database.records import Owner, Status, User
 from storage.database.scim_tables import tombstones

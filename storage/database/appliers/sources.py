@@ -21,10 +21,10 @@ from storage.database.change_types import (
     DepartGroup,
     Provision,
     ProvisionGroup,
-    SignInJit,
     SourceChange,
 )
 from storage.database.errors import Conflict
+from storage.database.jit_changes import SignInJit
 from storage.database.names import canonical_name
 from storage.database.provisioning import provisioned, status_after
 from storage.database.records import Identity, Owner, Status, User

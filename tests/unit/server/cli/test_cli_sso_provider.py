@@ -10,6 +10,7 @@ from config.settings import Settings
 from config.sso import SsoProvider
 from server.cli.provider_settings import CLIENT_SECRET, LDAP_KIND, SSO_KIND
 from server.providers import ProviderBook
+from storage.database.sso_answers import SsoAnswer
 from tests.support.cli import Cli
 from tests.support.scim_rows import join, leave, say
 from tests.unit.server.cli.conftest import Kept, KeptSso, Opened
@@ -62,6 +63,7 @@ def test_every_option_reaches_the_identity_provider(cli: Cli, keep_sso: KeptSso,
         *("--client-secret-expires=2030-01-31", "--issuer=https://login.example/", "--subject-claim=a"),
         *("--login-claim=b", "--name-claim=c", "--email-claim=d", "--groups-claim=e", "--ca-file=/ca.pem"),
         "--private-hosts=on",
+        "--no-test",
         method="oidc",
     )
 
@@ -110,7 +112,8 @@ def test_every_option_of_saml_reaches_the_identity_provider(cli: Cli, keep_sso: 
         *("--entity-id-suffix=two", "--idp-initiated=on"),
     )
     provider = in_use(cli, opened)
-    cli.ok("provider", "set", "entra", "--fingerprint=", "--idp-sso-url=", "--idp-slo-url=", "--metadata-file=/m.xml")
+    cleared = ("--fingerprint=", "--idp-sso-url=", "--idp-slo-url=")
+    cli.ok("provider", "set", "entra", *cleared, "--metadata-file=/m.xml", "--no-test")
 
     assert (provider.idp_entity_id, provider.idp_sso_url) == ("https://idp.example/", "https://idp.example/sso")
     assert (provider.fingerprints, provider.idp_slo_url) == (frozenset({"ab" * 32}), "https://idp.example/slo")
@@ -122,8 +125,8 @@ def test_every_option_of_saml_reaches_the_identity_provider(cli: Cli, keep_sso: 
 def test_the_applications_secret_is_sealed_and_never_shown(cli: Cli, opened: Opened) -> None:
     """It comes by standard input, stays when other settings change, and is in no row or output."""
     given = ("--method=oidc", "--vendor=entra", f"--tenant={TENANT}", "--client-id=app", "--client-secret-stdin")
-    said = cli.run("provider", "add", "sso", "entra", *given, stdin="s3cret-of-app\n")
-    cli.ok("provider", "set", "entra", "--display-name=Contoso")
+    said = cli.run("provider", "add", "sso", "entra", *given, "--no-test", stdin="s3cret-of-app\n")
+    cli.ok("provider", "set", "entra", "--display-name=Contoso", "--no-test")
     shown = cli.run("provider", "show", "entra")
     with opened() as store:
         row = store.providers.by_name("entra")
@@ -160,6 +163,53 @@ def test_settings_that_cannot_work_are_refused(cli: Cli, options: list[str], wor
 
     assert said.code == 1
     assert words in said.err
+
+
+def test_settings_that_fail_the_test_replace_none_that_work(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """A metadata file that is not there, for example; --no-test is the way round."""
+    keep_sso("entra", "--display-name=Contoso")
+    said = cli.run("provider", "set", "entra", "--metadata-file=/not/there.xml")
+    kept = in_use(cli, opened)
+    tested = cli.run("provider", "test", "entra", "--json")
+
+    assert said.code == 1
+    assert "did not pass the test: metadata" in said.err
+    assert (kept.metadata_file, kept.display_name) == (None, "Contoso")
+    assert '"sign-in"' in tested.out
+
+
+@pytest.mark.parametrize("vendor", ["entra", "okta", "generic"])
+@pytest.mark.parametrize("method", ["saml", "oidc"])
+def test_the_guide_has_the_values_to_copy(cli: Cli, keep_sso: KeptSso, vendor: str, method: str) -> None:
+    """Each address in some step, and the command that comes after."""
+    keep_sso("entra", f"--vendor={vendor}", method=method)
+    shown = cli.ok("provider", "show", "entra", "--setup")
+    steps = " ".join(shown["steps"])
+    needed = ("entity_id", "acs") if method == "saml" else ("callback",)
+
+    assert all(shown[name] in steps for name in needed)
+    assert "quaymaster provider set entra" in steps
+    assert "{" not in steps
+    assert "portal.public_url is not set" in cli.run("provider", "show", "entra", "--setup").err
+
+
+def test_refused_sign_ins_are_listed_with_their_reasons(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
+    """And one by its number, which the person has seen."""
+    keep_sso("entra")
+    with opened() as store:
+        number = store.sso_answers.add(
+            SsoAnswer(
+                *("entra", "sign_in", "refused", "out_of_time", "too old", "192.0.2.1", 5.0),
+                checks=[{"name": "time", "passed": False, "detail": "too old"}],
+            )
+        )
+    (row,) = cli.ok("provider", "answers", "entra")
+    one = cli.run("provider", "answers", "entra", f"--id={number}")
+    other = cli.run("provider", "answers", "entra", f"--id={number + 1}")
+
+    assert (row["id"], row["reason"], row["peer"]) == (number, "out_of_time", "192.0.2.1")
+    assert "FAIL time too old" in one.out
+    assert other.code == 1
 
 
 def test_what_comes_next_is_told(cli: Cli) -> None:
@@ -219,7 +269,8 @@ def test_set_changes_what_is_named_of_an_identity_provider(cli: Cli, keep_sso: K
 
 
 @pytest.mark.parametrize(
-    "words", [["--host=dc1"], ["--base-dn=dc=x"], ["--bind-password-stdin"], ["--default-group=a", "--no-test"]]
+    "words",
+    [["--host=dc1"], ["--base-dn=dc=x"], ["--bind-password-stdin"], ["--default-group=a", "--bind-password-stdin"]],
 )
 def test_options_of_a_directory_do_not_go_with_an_identity_provider(
     cli: Cli, keep_sso: KeptSso, words: list[str]
