@@ -1,9 +1,7 @@
-"""Discovery and signing keys: what is believed, how often it is fetched, and what an outage does."""
+"""What a provider publishes, seen from whole sign-ins: what is believed, roll-over, outages and floods."""
 
 from __future__ import annotations
 
-import json
-import threading
 from typing import Any
 
 import pytest
@@ -96,31 +94,6 @@ def test_o17_addresses_of_metadata_services_in_the_configuration(site: Site, nam
     assert "not on the public internet" in caught.value.detail
 
 
-def test_discovery_is_fetched_once_a_day(site: Site) -> None:
-    """Sign-ins in between ask for nothing but their tokens."""
-    for _ in range(5):
-        site.sign_in()
-    assert site.provider.hits[WELL_KNOWN] == 1
-
-    site.clock.now += 25 * HOUR
-    site.sign_in()
-    assert site.provider.hits[WELL_KNOWN] == 2
-
-
-def test_a_provider_that_comes_back_is_found_again(site: Site) -> None:
-    """After a failure the next sign-ins are refused without asking, for ten seconds; then it is tried again."""
-    away(site.provider)
-    for _ in range(5):
-        with pytest.raises(SsoRefused) as caught:
-            site.party.begin(state="s", nonce="n", code_verifier="v" * 43)
-        assert caught.value.reason is SsoReason.PROVIDER_UNREACHABLE
-    assert site.provider.hits[WELL_KNOWN] == 1
-
-    site.provider.answers.clear()
-    site.clock.now += 11
-    assert site.sign_in().person.subject == "sub-of-ada"
-
-
 def test_a_kept_copy_starts_a_sign_in_while_discovery_is_away(site: Site) -> None:
     """What another process wrote down is read by the same rules, and serves until there is something newer."""
     text = site.party.refresh().to_json()
@@ -160,55 +133,7 @@ def test_refresh_keeps_the_good_copy_when_it_fails(site: Site) -> None:
     assert site.sign_in().person.subject == "sub-of-ada"
 
 
-def test_a_key_set_that_moved_is_read_at_its_new_address(site: Site) -> None:
-    """Discovery says where; the old address is not asked again."""
-    site.sign_in()
-    site.provider.answers["/new-keys"] = (
-        200,
-        {},
-        json.dumps({"keys": [rsa_key("new").as_dict(private=False)]}).encode(),
-    )
-    site.provider.published["jwks_uri"] = f"{site.provider.issuer}/new-keys"
-    site.provider.make = lambda claims: signed(claims, rsa_key("new"))
-    before = site.provider.hits["/keys"]
-
-    site.party.refresh()
-
-    assert site.sign_in().person.subject == "sub-of-ada"
-    assert site.provider.hits["/keys"] == before
-
-
-def test_many_threads_start_with_one_fetch(site: Site) -> None:
-    """Who comes while another is asking waits for that answer."""
-    results: list[str] = []
-    barrier = threading.Barrier(12)
-
-    def begin() -> None:
-        barrier.wait(10)
-        results.append(site.party.begin(state="s", nonce="n", code_verifier="v" * 43))
-
-    threads = [threading.Thread(target=begin) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-
-    assert len(results) == 12
-    assert site.provider.hits[WELL_KNOWN] == 1
-
-
 # Signing keys ------------------------------------------------------------------------------------
-
-
-def test_keys_are_read_hourly(site: Site) -> None:
-    """Not with each sign-in."""
-    for _ in range(5):
-        site.sign_in()
-    assert site.provider.hits["/keys"] == 1
-
-    site.clock.now += HOUR + 1
-    site.sign_in()
-    assert site.provider.hits["/keys"] == 2
 
 
 def test_a_roll_over_fails_no_sign_in(site: Site) -> None:
@@ -219,16 +144,6 @@ def test_a_roll_over_fails_no_sign_in(site: Site) -> None:
     site.provider.keys = [rsa_key("two")]
     assert site.sign_in().person.subject == "sub-of-ada"
     assert site.provider.hits["/keys"] == 2
-
-
-def test_a_key_that_was_taken_back_is_refused_after_an_hour(site: Site) -> None:
-    """At most so long a stolen key works that the provider took out."""
-    site.sign_in()
-    site.provider.make = lambda claims: signed(claims, rsa_key("one"))
-    site.provider.keys = [rsa_key("two")]
-    site.clock.now += HOUR + 1
-
-    assert site.reason() is SsoReason.UNKNOWN_SIGNING_KEY
 
 
 def test_o4_a_flood_of_unknown_keys_asks_once_in_five_minutes(site: Site) -> None:
@@ -250,31 +165,6 @@ def test_o4_a_flood_of_unknown_keys_asks_once_in_five_minutes(site: Site) -> Non
     assert site.provider.hits["/keys"] == 3
 
 
-def test_o4_a_flood_from_many_threads_asks_once(site: Site) -> None:
-    """And honest people sign in meanwhile."""
-    site.sign_in()
-    _, keys = site.party._publications.current()
-    barrier = threading.Barrier(16)
-    reasons: list[SsoReason] = []
-
-    def ask(number: int) -> None:
-        barrier.wait(10)
-        try:
-            keys.key(f"made-up-{number}", "RS256")
-        except SsoRefused as refused:
-            reasons.append(refused.reason)
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-
-    assert reasons == [SsoReason.UNKNOWN_SIGNING_KEY] * 16
-    assert site.provider.hits["/keys"] == 2
-    assert site.sign_in().person.subject == "sub-of-ada"
-
-
 def test_keys_outlive_an_outage_for_a_day(site: Site) -> None:
     """The last good copy serves, and is not asked for with each sign-in; after a day it is too old."""
     site.sign_in()
@@ -290,47 +180,6 @@ def test_keys_outlive_an_outage_for_a_day(site: Site) -> None:
     site.provider.answers.clear()
     site.clock.now += 301
     assert site.sign_in().person.subject == "sub-of-ada"
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"{}", b'{"keys": 5}', b'{"keys": []}', b'{"keys": [5, {"kty": "oct", "k": "eA"}]}']
-)
-def test_a_broken_key_set_does_not_replace_a_good_one(site: Site, body: bytes) -> None:
-    """A page of an error with status 200 takes nobody's keys away."""
-    site.sign_in()
-    site.provider.answers["/keys"] = (200, {}, body)
-    site.clock.now += HOUR + 1
-
-    assert site.sign_in().person.subject == "sub-of-ada"
-    assert site.provider.hits["/keys"] == 2
-
-
-def test_a_token_without_a_key_id(site: Site) -> None:
-    """One key that fits is meant; of two, none is (OpenID Connect Core 1.0 section 10.1)."""
-    site.provider.make = lambda claims: signed(claims, rsa_key("one"), kid=None)
-    assert site.sign_in().person.subject == "sub-of-ada"
-
-    site.provider.keys = [rsa_key("one"), rsa_key("two")]
-    site.clock.now += HOUR + 1
-    assert site.reason() is SsoReason.UNKNOWN_SIGNING_KEY
-
-
-def test_a_short_key_is_no_key(site: Site) -> None:
-    """RSA of 1024 bits can be broken."""
-    site.provider.keys = [rsa_key("short", 1024)]
-
-    with pytest.raises(SsoRefused) as caught:
-        site.sign_in()
-
-    assert caught.value.reason in {SsoReason.UNKNOWN_SIGNING_KEY, SsoReason.MALFORMED}
-
-
-def test_a_key_for_encryption_signs_nothing(site: Site) -> None:
-    """RFC 7517 section 4.2."""
-    public = {**rsa_key("one").as_dict(private=False), "use": "enc"}
-    site.provider.answers["/keys"] = (200, {}, json.dumps({"keys": [public]}).encode())
-
-    assert site.reason() in {SsoReason.UNKNOWN_SIGNING_KEY, SsoReason.MALFORMED}
 
 
 def test_a_clock_that_is_set_back_stops_nothing(site: Site) -> None:

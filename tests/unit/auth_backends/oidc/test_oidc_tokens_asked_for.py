@@ -1,4 +1,4 @@
-"""How we prove who we are at a real token endpoint, what a refusal says, and Graph's groups."""
+"""How we prove who we are at a real token endpoint, and what a refusal says."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from cryptography.x509.oid import NameOID
 from joserfc import jws
 
 from auth_backends.api import Secret
-from auth_backends.oidc.graph import GraphGroups
-from auth_backends.oidc.relying_party import OidcRelyingParty
 from auth_backends.sso import SsoReason, SsoRefused
-from tests.support.oidc_provider_double import OBJECT_ID, SECRET, TENANT, base64url, entra_person, rsa_key
+from tests.support.oidc_provider_double import SECRET, base64url, rsa_key
 from tests.support.oidc_site import MakeSite, Site
 
 METHODS = "token_endpoint_auth_methods_supported"
@@ -198,100 +196,3 @@ def test_a_refusal_without_words(site: Site, body: bytes) -> None:
 
     assert refused.reason is SsoReason.TOKEN_REFUSED
     assert "400" in refused.detail
-
-
-# Graph -------------------------------------------------------------------------------------------
-
-GROUPS_OF_ADA = f"/v1.0/users/{OBJECT_ID}/getMemberObjects"
-
-
-@pytest.fixture
-def graph_site(make_site: MakeSite) -> Site:
-    """A tenant whose person has too many groups for a token, with Graph switched on."""
-    site = make_site(path=f"/{TENANT}/v2.0", person=entra_person(), tenant=TENANT, subject_claim="oid")
-    site.altered(_claim_names={"groups": "src1"}, _claim_sources={"src1": {"endpoint": "https://evil.example/"}})
-    site.provider.groups = ["g1", "g2"]
-    graph = GraphGroups(site.client, site.fetcher, site.clock, base_url=site.provider.origin)
-    site.party = OidcRelyingParty(site.client, site.fetcher, site.clock, graph=graph)
-    return site
-
-
-def test_graph_knows_the_groups_that_did_not_fit(graph_site: Site) -> None:
-    """Asked by the object id with a token of our own application, which serves for several sign-ins."""
-    assert graph_site.sign_in().person.groups == frozenset({"g1", "g2"})
-    assert graph_site.sign_in().person.groups == frozenset({"g1", "g2"})
-
-    assert graph_site.provider.graph_requests == [(GROUPS_OF_ADA, "Bearer for-graph")] * 2
-    asked = [one for one in graph_site.provider.token_requests if one["grant_type"] == "client_credentials"]
-    assert [one["scope"] for one in asked] == ["https://graph.microsoft.com/.default"]
-
-
-def test_graph_is_asked_for_overage_only(graph_site: Site) -> None:
-    """Groups in the token are the groups, and no groups at all are unknown."""
-    graph_site.altered(groups=["a"])
-    assert graph_site.sign_in().person.groups == frozenset({"a"})
-    graph_site.altered(groups=None)
-    assert graph_site.sign_in().person.groups is None
-
-    assert graph_site.provider.graph_requests == []
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (403, {}, b'{"error": {}}'),
-        (401, {}, b""),
-        (500, {}, b""),
-        (302, {"location": "https://evil.example/"}, b""),
-        (200, {}, b"<html>"),
-        (200, {}, b'{"value": 5}'),
-        (200, {}, b'{"value": ["g1", 5]}'),
-        (200, {}, b'{"value": ["g1"], "@odata.nextLink": "https://evil.example/"}'),
-    ],
-)
-def test_a_failing_graph_leaves_groups_unknown(graph_site: Site, answer: tuple[int, dict[str, str], bytes]) -> None:
-    """The person signs in; part of a list is no list, since what is missing from it would be taken away."""
-    graph_site.provider.answers[f"/{TENANT}/v2.0{GROUPS_OF_ADA}"] = answer
-    graph_site.provider.answers[GROUPS_OF_ADA] = answer
-
-    verified = graph_site.sign_in()
-
-    assert verified.person.groups is None
-    assert verified.person.subject == OBJECT_ID
-    assert graph_site.provider.hits[GROUPS_OF_ADA] == 1
-
-
-def test_a_token_that_graph_no_longer_takes_is_replaced(graph_site: Site) -> None:
-    """After a 401 the next sign-in asks for a new one; so it does when it has run out."""
-    graph_site.provider.answers[GROUPS_OF_ADA] = (401, {}, b"")
-    graph_site.sign_in()
-    graph_site.provider.answers.clear()
-    assert graph_site.sign_in().person.groups == frozenset({"g1", "g2"})
-    graph_site.clock.now += 3600
-    assert graph_site.sign_in().person.groups == frozenset({"g1", "g2"})
-
-    kinds = [one["grant_type"] for one in graph_site.provider.token_requests]
-    assert kinds.count("client_credentials") == 3
-
-
-def test_no_application_token_leaves_groups_unknown(graph_site: Site) -> None:
-    """The application may lack the permission; nobody is kept out by it."""
-    ask = graph_site.provider.answer
-
-    def refuses(method: str, target: str, headers: Any, body: bytes) -> Any:
-        if b"client_credentials" in body:
-            return 200, {}, b'{"token_type": "Bearer"}'
-        return ask(method, target, headers, body)
-
-    graph_site.provider.answer = refuses  # type: ignore[method-assign]
-
-    assert graph_site.sign_in().person.groups is None
-
-
-def test_only_an_object_id_becomes_part_of_graphs_address(graph_site: Site) -> None:
-    """A subject that is none, such as a path, is not asked about."""
-    discovery = graph_site.party.refresh()
-    graph = GraphGroups(graph_site.client, graph_site.fetcher, graph_site.clock, base_url=graph_site.provider.origin)
-
-    assert graph.groups(discovery, "../../me") is None
-    assert graph_site.provider.graph_requests == []
