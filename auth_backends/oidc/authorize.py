@@ -56,4 +56,4 @@ def authorization_url(
 
 def with_query(address: str, parameters: dict[str, str]) -> str:
     """Put parameters behind an address that may have some already."""
-    return f"{address}{'&' if '?' in address else '?'}{urlencode(parameters)}"
+    return f"{address}{'&' if '?' in address else '?'}{urlencode(parameters, errors='replace')}"

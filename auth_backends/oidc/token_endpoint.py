@@ -46,8 +46,8 @@ def exchange_code(
     ``not_configured`` where the client's settings are wrong, ``token_refused`` where the code is, and
     ``provider_unreachable`` where nobody can tell.
     """
-    if not 0 < len(code) <= MAX_CODE:
-        raise SsoRefused(SsoReason.MALFORMED, f"a code has 1 to {MAX_CODE} characters")
+    if not 0 < len(code) <= MAX_CODE or not code.isascii() or not code.isprintable():
+        raise SsoRefused(SsoReason.MALFORMED, f"a code has 1 to {MAX_CODE} printable characters (RFC 6749 A.11)")
     fields = {
         "grant_type": "authorization_code",
         "code": code,

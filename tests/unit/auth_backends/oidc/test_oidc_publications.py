@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -70,6 +71,31 @@ def test_without_a_copy_nobody_can_begin_and_each_is_told_why(site: Site) -> Non
     site.clock.now += RETRY_S
 
     assert publications.current()[0].issuer == site.provider.issuer
+
+
+def test_nobody_with_a_copy_waits_for_a_slow_provider(site: Site) -> None:
+    """One thread renews, the others go on with what there is."""
+    publications = published(site)
+    discovery, _ = publications.current()
+    site.clock.now += RENEW_S
+    asked, go_on = threading.Event(), threading.Event()
+    answer = site.provider.answer
+
+    def slow(*request: object) -> object:
+        asked.set()
+        assert go_on.wait(30)
+        return answer(*request)  # type: ignore[arg-type]  # what came
+
+    site.provider.answer = slow  # type: ignore[method-assign,assignment]  # a provider that thinks for a while
+    with ThreadPoolExecutor(1) as pool:
+        renewing = pool.submit(publications.current)
+        assert asked.wait(30)
+        assert publications.current()[0] is discovery
+        assert not renewing.done()
+        go_on.set()
+
+        assert renewing.result(30)[0] == discovery
+    assert fetches(site) == 2
 
 
 def test_discovery_is_not_followed_elsewhere(site: Site) -> None:
