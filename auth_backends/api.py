@@ -61,10 +61,14 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A login name with a password, as the client sent them."""
+    """A login name with a password, as the client sent them.
+
+    ``code`` is a one-time code (TOTP) that the portal asked for; on any other front end it counts for nothing.
+    """
 
     username: str
     secret: Secret
+    code: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ class Reason(StrEnum):
     NETWORK_NOT_ALLOWED = "network_not_allowed"
     BREAK_GLASS_NOT_HERE = "break_glass_not_here"
     TOTP_REQUIRED = "totp_required"
+    WRONG_CODE = "wrong_code"
     PASSWORD_NOT_EXPECTED = "password_not_expected"  # noqa: S105
     UNUSABLE_PASSWORD = "unusable_password"  # noqa: S105
     WRONG_PASSWORD = "wrong_password"  # noqa: S105

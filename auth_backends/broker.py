@@ -33,6 +33,7 @@ from auth_backends.api import (
     PublicKey,
     Reason,
     Refused,
+    Secret,
     SsoAssertion,
     TryLater,
 )
@@ -43,6 +44,7 @@ from auth_backends.password_check import PasswordCheck
 from auth_backends.passwords import HasherBusy, PasswordHasher
 from auth_backends.scope import ssh_key_problem
 from auth_backends.throttle import Throttle, TurnTimeout
+from auth_backends.totp import CodeAnswer, TotpCodes
 from config.settings import AuthSettings
 from storage.database.names import canonical_login
 from storage.database.records import ApiKey, Method, SshKey, Status, User
@@ -58,7 +60,8 @@ class Broker:
 
     ``backends`` names the one authority of each method; a method without one gives TryLater
     (NO_BACKEND), since nobody can tell whether its passwords are right. ``floor_s`` gives the
-    seconds that a refused password takes at least; ``pause`` waits.
+    seconds that a refused password takes at least; ``pause`` waits. Without ``totp`` nobody's one-time
+    code is right.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Broker:
         cache: VerdictCache | None = None,
         floor_s: Callable[[], float] = lambda: 0.0,
         pause: Callable[[float], object] = time.sleep,
+        totp: TotpCodes | None = None,
     ) -> None:
         self._store = store
         self._accounts = Accounts(store)
@@ -86,6 +90,7 @@ class Broker:
         self._passwords = PasswordCheck(backends, self._throttle, cache or VerdictCache(settings.webdav_cache_s))
         self._floor_s = floor_s
         self._pause = pause
+        self._totp = totp
         self._explainer = Explainer(store, self._throttle, frozenset(backends), self._facts, self._passwords.locking)
 
     def authenticate(self, attempt: Attempt) -> Decision:
@@ -181,7 +186,7 @@ class Broker:
         """Ask the one authority for this credential; for passwords, cache first."""
         match case.attempt.credential:
             case Password() as password:
-                return self._passwords.check(case, account, password)
+                return self._passwords.check(case, account, replace(password, code=None))
             case PublicKey():
                 return accepted(self._ssh_keys.verify(case.attempt, account))
             case ApiKeyToken():
@@ -197,10 +202,26 @@ class Broker:
         if isinstance(credential, PublicKey) and credential.second is not None:
             password = self._passwords.check(case, account, Password(credential.username, credential.second))
             return replace(first, factor=Factor.KEY_AND_PASSWORD, password_version=password.password_version)
-        at_portal = case.attempt.front_end is FrontEnd.PORTAL and case.kind is Factor.PASSWORD
-        if at_portal and (user.break_glass or user.totp_enrolled):
-            raise refuse(Reason.TOTP_REQUIRED, counts=False)
+        at_portal = case.attempt.front_end is FrontEnd.PORTAL
+        if at_portal and isinstance(credential, Password) and (user.break_glass or user.totp_enrolled):
+            self._code(case, user, credential.code)
         return first
+
+    def _code(self, case: Case, user: User, code: Secret | None) -> None:
+        """Use up a one-time code, or stop. In the user's turn, so that a burst of guesses meets the limit."""
+        if code is None or self._totp is None:
+            raise refuse(Reason.TOTP_REQUIRED, counts=False)
+        with self._throttle.turn(user.name):
+            if (refusal := self._throttle.standing(user.name, case.attempt.peer).refusal) is not None:
+                case.over_limit = True
+                raise refuse(refusal, counts=False)
+            answer = self._totp.use(user.id, code, self._clock())
+            if answer is CodeAnswer.NOT_ENROLLED:
+                raise refuse(Reason.TOTP_REQUIRED, counts=False)
+            if answer is not CodeAnswer.RIGHT:
+                self._throttle.failed(user.name, case.attempt.peer)
+                note = "the code, or a later one, was used before" if answer is CodeAnswer.USED else ""
+                raise Stop(Refused(Reason.WRONG_CODE), counts=False, note=note)  # it is counted
 
     def _rechecked(self, case: Case, account: Account, accepted: Accepted) -> Granted:
         """Grant, unless the user's rights or credentials changed while they were being checked."""

@@ -13,6 +13,7 @@ from storage.database.store import Store
 log = structlog.get_logger(__name__)
 
 KIND = "login"
+ALARM = "break_glass.used"
 
 
 def outcome_of(decision: Decision) -> tuple[str, str]:
@@ -27,9 +28,23 @@ def outcome_of(decision: Decision) -> tuple[str, str]:
 
 
 def record(store: Store, case: Case, decision: Decision) -> None:
-    """Write the audit event of this attempt. Raises StoreError if it can't be written."""
+    """Write the audit event of this attempt. Raises StoreError if it can't be written.
+
+    Before that, an emergency account that comes in leaves an event of its own, which an alarm can wait for.
+    """
     outcome, reason = outcome_of(decision)
     subject = shown(_subject(case))
+    if _is_alarm(decision):
+        store.audit.add(
+            ALARM,
+            subject,
+            subject,
+            outcome,
+            reason,
+            front_end=case.attempt.front_end.value,
+            peer=str(case.attempt.peer),
+            detail=_detail(case),
+        )
     store.audit.add(
         KIND,
         subject,
@@ -46,6 +61,8 @@ def tell(case: Case, decision: Decision) -> None:
     """Log the decision; anything about an emergency account, and whatever nobody could tell, as a warning."""
     outcome, reason = outcome_of(decision)
     alarm = case.account is not None and case.account.user.break_glass
+    if _is_alarm(decision):
+        log.warning(ALARM, user=shown(_subject(case)), peer=str(case.attempt.peer), attempt=case.attempt.id)
     write = log.warning if alarm or outcome == "try_later" else log.info
     write(
         "sign_in",
@@ -73,6 +90,10 @@ def where(error: BaseException) -> list[str]:
         places.append(f"{code.co_qualname}:{trace.tb_lineno}")
         trace = trace.tb_next
     return places
+
+
+def _is_alarm(decision: Decision) -> bool:
+    return isinstance(decision, Granted) and decision.principal.user.break_glass
 
 
 def _subject(case: Case) -> str:

@@ -13,6 +13,7 @@ from auth_backends.local import LocalPasswords
 from auth_backends.passwords import PasswordHasher
 from auth_backends.registered_keys import RegisteredApiKeys, RegisteredSshKeys
 from auth_backends.sso_assertions import SsoAssertions
+from auth_backends.totp import TotpCodes
 from config.settings import Settings
 from server.providers import ProviderBook
 from server.runtime.journal import Journal
@@ -23,6 +24,7 @@ from server.sign_in import SignIn
 from server.watcher import Watcher
 from server.workspaces import Workspaces
 from storage.database.records import Method
+from storage.database.sealing import load_site_key
 from storage.database.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def build_broker(store: Store, settings: Settings, book: ProviderBook | None = N
         hasher=hasher,
         settings=settings.auth,
         floor_s=floor_s,
+        totp=TotpCodes(store, lambda: load_site_key(settings.site_key_file)),
     )
 
 
