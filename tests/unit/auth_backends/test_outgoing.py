@@ -107,17 +107,18 @@ def serve() -> Iterator[Callable[..., RawServer]]:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A certificate for idp.example and 127.0.0.1, and one of the same kind by somebody else: PEM with its key."""
+    """Certificates for idp.example and 127.0.0.1, one of them not ours, and one with a common name alone; with keys."""
     folder = tmp_path_factory.mktemp("certificates")
-    return {name: _certificate(folder / f"{name}.pem") for name in ("ours", "others")}
+    found = {name: _certificate(folder / f"{name}.pem") for name in ("ours", "others")}
+    return {**found, "nameless": _certificate(folder / "nameless.pem", has_names=False)}
 
 
-def _certificate(path: Path) -> Path:
+def _certificate(path: Path, *, has_names: bool = True) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "common.example")])
     begins = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
     names = x509.SubjectAlternativeName([x509.DNSName("idp.example"), x509.IPAddress(ip_address("127.0.0.1"))])
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -125,10 +126,11 @@ def _certificate(path: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
         .not_valid_after(begins + dt.timedelta(days=10))
-        .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
     )
+    if has_names:
+        builder = builder.add_extension(names, critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -299,6 +301,44 @@ def test_a_silent_handshake_ends_too(certificates: dict[str, Path]) -> None:
 
         with pytest.raises(FetchFailed, match=r"did not answer within 0\.5 s"):
             fetcher.get(f"https://127.0.0.1:{port}/", max_bytes=10)
+
+
+@pytest.fixture
+def deaf() -> Iterator[Callable[[int], None]]:
+    """Makes 127.0.0.2 swallow connections to a port: its queue is full, so that the system answers nobody any more."""
+    sockets: list[socket.socket] = []
+
+    def make(port: int) -> None:
+        sockets.append(socket.create_server(("127.0.0.2", port), backlog=0))
+        for _ in range(4):
+            waiting = socket.socket()
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", port))
+            sockets.append(waiting)
+
+    yield make
+    for one in sockets:
+        one.close()
+
+
+def test_an_address_that_swallows_connections_leaves_time_for_the_next(
+    serve: Callable[..., RawServer], certificates: dict[str, Path], deaf: Callable[[int], None]
+) -> None:
+    """Each address has its share of the time; if no other is left, the deadline holds."""
+    server = serve(answering(b"yes"), server_context(certificates["ours"]))
+    deaf(server.port)
+    url = f"https://idp.example:{server.port}/"
+
+    def fetcher(timeout_s: float, *addresses: str) -> Fetcher:
+        lookup = at(*addresses)
+        ours = certificates["ours"]
+        return Fetcher(allow_private_hosts=True, ca_file=ours, lookup=lookup, timeout_s=timeout_s)
+
+    began = time.monotonic()
+    assert fetcher(4, "127.0.0.2", "127.0.0.1").get(url, max_bytes=10).body == b"yes"
+    with pytest.raises(FetchFailed, match=r"did not answer within 0\.5 s"):
+        fetcher(0.5, "127.0.0.2").get(url, max_bytes=10)
+    assert 2 < time.monotonic() - began < 6
 
 
 def test_slow_dns_ends_too() -> None:
@@ -507,13 +547,16 @@ def test_a_certificate_of_an_unknown_authority_is_refused(
     assert server.requests == []
 
 
-@pytest.mark.parametrize("host", ["other.example", "common.example"])
+@pytest.mark.parametrize(
+    ("certificate", "host"),
+    [("ours", "other.example"), ("ours", "common.example"), ("nameless", "common.example")],
+)
 def test_a_certificate_for_another_name_is_refused(
-    serve: Callable[..., RawServer], certificates: dict[str, Path], host: str
+    serve: Callable[..., RawServer], certificates: dict[str, Path], certificate: str, host: str
 ) -> None:
-    """The common name is no name (RFC 9525)."""
-    server = serve(answering(), server_context(certificates["ours"]))
-    fetcher = Fetcher(allow_private_hosts=True, ca_file=certificates["ours"], lookup=at("127.0.0.1"))
+    """The common name is no name (RFC 9525), not even where there is no other."""
+    server = serve(answering(), server_context(certificates[certificate]))
+    fetcher = Fetcher(allow_private_hosts=True, ca_file=certificates[certificate], lookup=at("127.0.0.1"))
 
     with pytest.raises(FetchFailed, match="is not accepted"):
         fetcher.get(f"https://{host}:{server.port}/", max_bytes=10)
