@@ -28,6 +28,8 @@ from server.cli.user_fields import (
 from server.cli.user_links import adopt, link, unlink
 from server.cli.user_migrate import register as add_migration
 from server.cli.user_status import refused_status, tell_kept_role
+from server.cli.user_totp import app as totp
+from server.cli.user_totp import tell_break_glass
 from server.cli.views import View, api_key_view, grant_view, ssh_key_view, user_view
 from storage.database.changes import (
     CreateUser,
@@ -45,6 +47,7 @@ app = typer.Typer(no_args_is_help=True, help="People and service accounts.")
 app.command("link")(link)
 app.command("unlink")(unlink)
 app.command("adopt")(adopt)
+app.add_typer(totp, name="totp")
 add_migration(app)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Login name.")]
@@ -314,3 +317,5 @@ def _next_step(user: User, *, has_password: bool) -> None:
         note(f"{user.name} needs a key besides the password. Next: quaymaster key add {user.name} FILE.pub")
     if password_rule(user.method) is None and not has_password:
         warn(f"{user.name} has no password yet. Set one with: quaymaster user passwd {user.name}")
+    if user.break_glass:
+        tell_break_glass(user)

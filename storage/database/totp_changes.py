@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from storage.database.records import Method
+
+TOTP_METHODS = frozenset({Method.LOCAL, Method.LDAP})
+"""Who signs in at the portal with a password, after which a code can be asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnrolTotp:

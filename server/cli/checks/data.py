@@ -108,6 +108,13 @@ def check_people(settings: Settings) -> Check:
             f"{len(active)} active, no break-glass admin",
             "add one: quaymaster user add NAME --method local --break-glass",
         )
+    without = sorted(user.name for user in active if user.break_glass and not user.totp_enrolled)
+    if without:
+        return warn(
+            "users",
+            f"break-glass admin without one-time codes, who cannot sign in: {', '.join(without)}",
+            f"run: quaymaster user totp enrol {without[0]}",
+        )
     return ok("users", f"{len(active)} active")
 
 

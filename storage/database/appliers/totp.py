@@ -8,12 +8,8 @@ from sqlalchemy import Connection, delete, insert, update
 
 from storage.database.appliers.effect import Effect, user_named
 from storage.database.errors import InvalidChange
-from storage.database.records import Method
 from storage.database.tables import totp_secrets, users
-from storage.database.totp_changes import EnrolTotp, RemoveTotp, TotpChange
-
-METHODS = frozenset({Method.LOCAL, Method.LDAP})
-"""Who signs in at the portal with a password, after which a code can be asked for."""
+from storage.database.totp_changes import TOTP_METHODS, EnrolTotp, RemoveTotp, TotpChange
 
 
 def apply_totp_change(tx: Connection, change: TotpChange, now: float) -> Effect:
@@ -29,7 +25,7 @@ def apply_totp_change(tx: Connection, change: TotpChange, now: float) -> Effect:
 
 def _enrol(tx: Connection, change: EnrolTotp, now: float) -> Effect:
     user = user_named(tx, change.user_id)
-    if user.method not in METHODS:
+    if user.method not in TOTP_METHODS:
         raise InvalidChange(f"A user of method {user.method} is never asked for a one-time code.")
     if not change.sealed or change.last_step < 0:
         raise InvalidChange("A secret of one-time codes is sealed, and its last time step is known.")

@@ -21,6 +21,7 @@ from server.cli.checks import Check, Outcome, run_checks
 from server.cli.checks.keys import check_certificate, check_host_keys
 from server.runtime.keys import ensure_keys
 from tests.support.cli import Cli
+from tests.support.one_time_codes import enrol
 
 
 @pytest.fixture
@@ -114,13 +115,15 @@ def test_a_broken_database_fails(settings: Settings) -> None:
 
 
 def test_users_are_counted(fresh_cli: Cli, settings: Settings) -> None:
-    """No users, no admin, no break-glass admin, all good: four findings."""
+    """No users, no admin, no break-glass admin, one without codes, all good: five findings."""
     assert found(settings, "users").detail == "none yet"
     fresh_cli.ok("user", "add", "anna", "--method=none")
     assert "none of them an admin" in found(settings, "users").detail
     fresh_cli.ok("user", "add", "root", "--method=none", "--admin")
     assert "no break-glass admin" in found(settings, "users").detail
     fresh_cli.ok("user", "add", "glass", "--method=local", "--break-glass")
+    assert "without one-time codes, who cannot sign in: glass" in found(settings, "users").detail
+    enrol(fresh_cli, "glass")
 
     assert found(settings, "users").outcome is Outcome.OK
 
