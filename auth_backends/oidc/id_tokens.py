@@ -74,7 +74,7 @@ def verify_id_token(
     person = Person(
         subject=subject or "",
         tenant=tenant,
-        login=printable(claims.get(client.login_claim)),
+        login=printable(claims.get(client.login_claim)) or subject or "",
         display_name=printable(claims.get(client.display_name_claim)),
         email=printable(claims.get(client.email_claim)),
         groups=groups,

@@ -44,7 +44,7 @@ class Publications:
     def current(self) -> tuple[Discovery, SigningKeys]:
         """Give what is published. Raises SsoRefused where nothing is known and nothing can be fetched."""
         kept = self._at_hand()
-        if kept is not None and self._clock() - self._renewed_at < RENEW_S:
+        if kept is not None and 0 <= self._clock() - self._renewed_at < RENEW_S:
             return kept
         if not self._fetching.acquire(blocking=kept is None) and kept is not None:
             return kept
@@ -68,9 +68,9 @@ class Publications:
     def _renewed(self) -> tuple[Discovery, SigningKeys]:
         now = self._clock()
         kept = self._at_hand()
-        if kept is not None and now - self._renewed_at < RENEW_S:
+        if kept is not None and 0 <= now - self._renewed_at < RENEW_S:
             return kept
-        if now - self._tried_at >= (RETRY_S if kept is None else GAP_S):
+        if not 0 <= now - self._tried_at < (RETRY_S if kept is None else GAP_S):  # also where the clock was set back
             try:
                 return self._fetch()
             except SsoRefused:

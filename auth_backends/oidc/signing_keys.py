@@ -71,7 +71,7 @@ class SigningKeys:
 
     def _renew_if_due(self) -> bool:
         age = self._clock() - self._fetched_at
-        if age < REFRESH_S:
+        if 0 <= age < REFRESH_S:
             return False
         if not self._fetching.acquire(blocking=age >= KEEP_S):
             return False  # another thread is at it, and the copy is good enough
@@ -82,10 +82,11 @@ class SigningKeys:
 
     def _renew(self) -> bool:
         now = self._clock()
-        usable = now - self._fetched_at < KEEP_S
-        if now - self._fetched_at < REFRESH_S or (usable and now - self._tried_at < GAP_S):
+        age, tried = now - self._fetched_at, now - self._tried_at  # less than 0 where the clock was set back: due
+        usable = age < KEEP_S
+        if 0 <= age < REFRESH_S or (usable and 0 <= tried < GAP_S):
             return False
-        if not usable and now - self._tried_at < RETRY_S:
+        if not usable and 0 <= tried < RETRY_S:
             raise SsoRefused(*self._failure)
         try:
             self._fetch()
@@ -98,9 +99,9 @@ class SigningKeys:
     def _search(self) -> None:
         with self._fetching:
             now = self._clock()
-            if self._fetched_at < self._tried_at and now - self._tried_at < RETRY_S:
+            if self._fetched_at < self._tried_at and 0 <= now - self._tried_at < RETRY_S:
                 raise SsoRefused(*self._failure)  # it was just found to be away
-            if now - self._searched_at >= GAP_S:
+            if not 0 <= now - self._searched_at < GAP_S:
                 self._searched_at = now
                 self._fetch()
 

@@ -73,6 +73,19 @@ def test_without_a_copy_nobody_can_begin_and_each_is_told_why(site: Site) -> Non
     assert publications.current()[0].issuer == site.provider.issuer
 
 
+def test_a_clock_that_was_far_ahead_stops_nothing(site: Site) -> None:
+    """Once it is set right, discovery is fetched as before."""
+    site.clock.now += 10 * RENEW_S
+    publications = published(site)
+    publications.current()
+    site.clock.now -= 10 * RENEW_S
+    site.provider.published = {"token_endpoint": f"{site.provider.issuer}/new-token"}
+
+    assert publications.current()[0].token_endpoint.endswith("/new-token")
+    publications.current()
+    assert fetches(site) == 2
+
+
 def test_nobody_with_a_copy_waits_for_a_slow_provider(site: Site) -> None:
     """One thread renews, the others go on with what there is."""
     publications = published(site)

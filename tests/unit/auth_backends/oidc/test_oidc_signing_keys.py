@@ -156,6 +156,33 @@ def test_a_bad_key_set_replaces_nothing(site: Site, keys: SigningKeys, body: byt
     assert keys.key("one", "RS256")
 
 
+def test_a_clock_that_was_far_ahead_stops_nothing(site: Site, keys: SigningKeys) -> None:
+    """Once it is set right, keys are looked for as before, and no more often."""
+    site.clock.now += 10 * KEEP_S
+    keys.key("one", "RS256")
+    assert reason_of(lambda: keys.key("made-up", "RS256")) is SsoReason.UNKNOWN_SIGNING_KEY
+    site.clock.now -= 10 * KEEP_S
+    site.provider.keys = [rsa_key("two")]
+    assert fetches(site) == 2
+
+    assert keys.key("two", "RS256")
+    assert reason_of(lambda: keys.key("one", "RS256")) is SsoReason.UNKNOWN_SIGNING_KEY
+    for _ in range(3):
+        assert reason_of(lambda: keys.key("made-up", "RS256")) is SsoReason.UNKNOWN_SIGNING_KEY
+    assert fetches(site) == 4
+
+
+def test_a_search_works_again_after_a_clock_that_was_far_ahead(site: Site, keys: SigningKeys) -> None:
+    """A made-up id in the wrong time does not spoil a roll-over in the right one."""
+    keys.key("one", "RS256")
+    site.clock.now += 2 * GAP_S
+    reason_of(lambda: keys.key("made-up", "RS256"))
+    site.clock.now -= GAP_S
+    site.provider.keys = [rsa_key("two")]
+
+    assert keys.key("two", "RS256")
+
+
 def test_key_sets_are_not_fetched_from_where_they_are_redirected_to(site: Site, keys: SigningKeys) -> None:
     """Not even to the same server (O17)."""
     site.provider.answers["/keys"] = (302, {"location": f"{site.provider.issuer}/other-keys"}, b"")
