@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from sqlalchemy import Connection, delete, insert, update
 
 from storage.database.appliers.effect import Effect, user_named
@@ -14,13 +12,9 @@ from storage.database.totp_changes import TOTP_METHODS, EnrolTotp, RemoveTotp, T
 
 def apply_totp_change(tx: Connection, change: TotpChange, now: float) -> Effect:
     """Make the change inside the transaction and say what it did."""
-    match change:
-        case EnrolTotp():
-            return _enrol(tx, change, now)
-        case RemoveTotp():
-            return _remove(tx, change)
-        case _:
-            assert_never(change)
+    if isinstance(change, EnrolTotp):
+        return _enrol(tx, change, now)
+    return _remove(tx, change)
 
 
 def _enrol(tx: Connection, change: EnrolTotp, now: float) -> Effect:
