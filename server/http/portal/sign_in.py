@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from auth_backends.api import FrontEnd, Granted, Password, Secret, TryLater
+from auth_backends.api import FrontEnd, Granted, Password, Reason, Secret, TryLater
 from server.http.portal import cookies
 from server.http.portal.desk import Desk, peer_of
 from server.http.portal.forms import BadForm, form_of
@@ -19,7 +19,9 @@ from server.sso.providers import Button
 
 WRONG = "Wrong user name or password."
 LATER = "Your sign-in cannot be checked right now. Please try again in a few minutes."
+ASK_CODE = "Give your password once more, and the code of your authenticator."
 MAX_NAME = 256
+MAX_CODE = 16
 MAX_PASSWORD = 1024
 
 
@@ -75,8 +77,8 @@ class SignInRoutes:
     async def _checked(
         self, request: Request, buttons: list[Button], return_to: str, fields: Mapping[str, str]
     ) -> Response:
-        name = fields["name"].strip()
-        credential = Password(name, Secret(fields["password"]))
+        name, code = fields["name"].strip(), fields.get("code", "").strip()[:MAX_CODE]
+        credential = Password(name, Secret(fields["password"]), Secret(code) if code else None)
         decision = await self._desk.bridge.auth(
             self._desk.services.sign_in.authenticate, FrontEnd.PORTAL, credential, peer_of(request)
         )
@@ -89,7 +91,11 @@ class SignInRoutes:
             case TryLater():
                 return self._shown(request, buttons, return_to, name=name, message=LATER, status=503)
             case _:
-                return self._shown(request, buttons, return_to, name=name, message=WRONG, status=403)
+                asks = decision.reason is Reason.TOTP_REQUIRED and not code
+                words = ASK_CODE if asks else WRONG
+                return self._shown(
+                    request, buttons, return_to, name=name, message=words, status=403, code_asked=asks or bool(code)
+                )
 
     async def leave(self, request: Request) -> Response:
         """End the session here, and then at the provider."""
@@ -124,6 +130,7 @@ class SignInRoutes:
         name: str = "",
         message: str = "",
         status: int = 200,
+        code_asked: bool = False,
     ) -> Response:
         cookie = cookies.browser_of(request) or cookies.new_browser()
         values = {
@@ -132,6 +139,7 @@ class SignInRoutes:
             "return_to": return_to,
             "name": name,
             "message": message,
+            "code_asked": code_asked,
         }
         response = self._desk.pages.page("sign_in.html", values, status)
         cookies.set_browser(response, cookie)
