@@ -1,8 +1,8 @@
 """From a SAML response to a person, or a refusal with its reason.
 
-python3-saml checks the schema and, by xmlsec, the signatures, and decrypts; what it lets pass is refused here before
-and after it: size, DTDs, more than one assertion, weak algorithms, unsolicited responses, other tenants. Rules are those of the
-Web Browser SSO profile (saml-profiles-2.0-os section 4.1.4) and saml-core-2.0-os.
+python3-saml checks the schema and, by xmlsec, the signatures, and decrypts. What it lets pass is refused here, before
+and after it: size, DTDs, more than one assertion, weak algorithms, unsolicited responses, other tenants. The rules are
+those of the Web Browser SSO profile (saml-profiles-2.0-os section 4.1.4) and saml-core-2.0-os.
 """
 
 from __future__ import annotations

@@ -248,6 +248,8 @@ class Provider:
         return (fields.get("client_id"), fields.get("client_secret")) == (self.client_id, self.client_secret)
 
     def _is_statement(self, statement: str) -> bool:
+        if self.client_key is None:
+            return False
         try:
             claims = jwt.decode(statement, self.client_key, algorithms=["RS256", "PS256"]).claims
         except Exception:  # noqa: BLE001 - whatever is wrong with it, it is no proof

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tests.support.clients.api import Client, Endpoint
 from tests.support.clients.dav import Cadaver, Davfs
+from tests.support.clients.digests import digest
 from tests.support.clients.many import Curl, FtpLib, Lftp, Rclone
 from tests.support.clients.ssh import OpenSshSftp, Paramiko, Scp, Sshfs
 
-__all__ = ["CLIENTS", "RESUMING", "Client", "Endpoint"]
+__all__ = ["CLIENTS", "RESUMING", "Client", "Endpoint", "digest"]
 
 CLIENTS: tuple[Client, ...] = (
     OpenSshSftp(),
