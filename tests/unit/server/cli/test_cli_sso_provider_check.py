@@ -72,6 +72,7 @@ def test_a_client_that_works_passes(cli: Cli, keep_sso: KeptSso, opened: Opened)
         "held ends",
         "conflicts",
         "roles",
+        "sign-in",
     ]
 
 
