@@ -169,7 +169,7 @@ def served(database: str, workers: int) -> Iterator[QuaymasterServer]:
     with ExitStack() as stack:
         environment = {}
         if database == "postgresql":
-            postgres = PostgresServer()
+            postgres = PostgresServer(as_delivered=True)
             stack.callback(postgres.remove)
             postgres.start()
             environment["QUAYMASTER_DATABASE__URL"] = postgres.new_database("bench")

@@ -221,7 +221,7 @@ def served(database: str, workers: int) -> Iterator[Place]:
     with contextlib.ExitStack() as stack:
         environment = {"QUAYMASTER_SFTP__ENABLED": "false", "QUAYMASTER_FTPS__ENABLED": "false"}
         if database == "postgresql":
-            postgres = PostgresServer()
+            postgres = PostgresServer(as_delivered=True)
             stack.callback(postgres.remove)
             postgres.start()
             environment["QUAYMASTER_DATABASE__URL"] = postgres.new_database("bench")

@@ -37,8 +37,8 @@ _SEQUENCES = (
     "scim_requests_id_seq",
     "method_migrations_id_seq",
 )
-_SETTINGS = {
-    "listen_addresses": "",  # only the socket in a private directory
+_PRIVATE = {"listen_addresses": ""}  # only the socket in a private directory
+_QUICK = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -52,9 +52,13 @@ _SETTINGS = {
 
 
 class PostgresServer:
-    """One cluster in a temporary directory, reached through a Unix socket there."""
+    """One cluster in a temporary directory, reached through a Unix socket there.
 
-    def __init__(self) -> None:
+    ``as_delivered`` leaves PostgreSQL's own settings, for measuring; else it is quick, and forgets what a crash takes.
+    """
+
+    def __init__(self, *, as_delivered: bool = False) -> None:
+        self._settings = _PRIVATE if as_delivered else _PRIVATE | _QUICK
         self._programs = _programs()
         account = _account()
         self._uid = None if account is None else account.pw_uid
@@ -70,7 +74,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and return when it answers."""
-        options = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         self._process = subprocess.Popen(
             [self._programs / "postgres", "-D", self._data, "-k", self.directory, *options],
             stdin=subprocess.DEVNULL,
