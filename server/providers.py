@@ -133,13 +133,16 @@ class ProviderBook:
         return load_site_key(self._settings.site_key_file)
 
 
-def site_key_for(kept: Iterable[StoredProvider], settings: Settings) -> SiteKey:
+def site_key_for(kept: Iterable[StoredProvider], settings: Settings, codes: Iterable[str] = ()) -> SiteKey:
     """Give the site key; made only where nothing was sealed yet. Raises StoreUnavailable.
+
+    ``kept`` are the site's providers, ``codes`` the sealed secrets of one-time codes.
 
     A second key, made where the first one is lost or is on another machine, would leave each machine with secrets that
     it cannot open.
     """
     sealed = [(row.name, text) for row in kept for text in row.secrets.values()]
+    sealed += [("one-time codes", text) for text in codes]
     file = settings.site_key_file
     if not sealed:
         return ensure_site_key(file)
@@ -153,18 +156,22 @@ def site_key_for(kept: Iterable[StoredProvider], settings: Settings) -> SiteKey:
 
 
 def put_provider(
-    name: str, provider: LdapProvider | SsoProvider, settings: Settings, kept: Iterable[StoredProvider] = ()
+    name: str,
+    provider: LdapProvider | SsoProvider,
+    settings: Settings,
+    kept: Iterable[StoredProvider] = (),
+    codes: Iterable[str] = (),
 ) -> PutProvider:
     """Make the change that keeps a provider, its secrets sealed. Raises StoreUnavailable without the site's key.
 
-    ``kept`` are the other providers of the site, whose secrets are sealed under its key.
+    ``kept`` are the other providers of the site and ``codes`` its sealed secrets of one-time codes, all under its key.
     """
     kind = LDAP if isinstance(provider, LdapProvider) else SSO
     options = provider.model_dump(mode="json", exclude_defaults=True)
     given = {option: str(options.pop(option)) for option in SECRETS[kind] if option in options}
     if not given:  # no key is made for nothing
         return PutProvider(name, kind, options, {})
-    key = site_key_for(kept, settings)
+    key = site_key_for(kept, settings, codes)
     return PutProvider(
         name, kind, options, {option: key.seal(text, _place(name, option)) for option, text in given.items()}
     )

@@ -83,7 +83,7 @@ def keep(site: Site, name: str, provider: LdapProvider, *, test: bool) -> None:
         warn(f"{name} was not tested. Test it with: quaymaster provider test {name}")
     try:
         others = [row for row in site.store.providers.list() if row.name != name]
-        change = put_provider(name, provider, site.settings, others)
+        change = put_provider(name, provider, site.settings, others, site.store.totp.every_sealed())
     except StoreUnavailable as error:
         raise Failure(
             "The service account's password cannot be encrypted.",

@@ -52,7 +52,7 @@ def keep_identity_provider(site: Site, name: str, provider: SsoProvider, *, test
         _pass_test(site, name, provider)
     try:
         kept = [row for row in site.store.providers.list() if row.name != name]
-        change = put_provider(name, provider, site.settings, kept)
+        change = put_provider(name, provider, site.settings, kept, site.store.totp.every_sealed())
     except StoreUnavailable as error:
         raise Failure(
             "The application's secret cannot be encrypted.",

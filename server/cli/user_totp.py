@@ -15,8 +15,7 @@ from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_record, note, warn
 from server.providers import site_key_for
 from storage.database.records import User
-from storage.database.sealing import SiteKey, load_site_key
-from storage.database.store import StoreUnavailable
+from storage.database.sealing import SiteKey
 from storage.database.totp_changes import TOTP_METHODS, EnrolTotp, RemoveTotp
 
 app = typer.Typer(no_args_is_help=True, help="One-time codes (TOTP) that the portal asks for after the password.")
@@ -111,11 +110,4 @@ def _asked(user: User, secret: Secret, key: SiteKey, *, from_stdin: bool) -> Enr
 
 def _site_key(site: Site) -> SiteKey:
     """Give the key that secrets of this site are sealed under; made only where nothing was sealed yet."""
-    sealed = site.store.totp.every_sealed()
-    if not sealed:
-        return site_key_for(site.store.providers.list(), site.settings)
-    file = site.settings.site_key_file
-    key = load_site_key(file)
-    if not all(key.sealed(text) for text in sealed):
-        raise StoreUnavailable(f"{file} is another key than the one under which secrets of one-time codes are sealed.")
-    return key
+    return site_key_for(site.store.providers.list(), site.settings, site.store.totp.every_sealed())

@@ -12,6 +12,7 @@ from server.cli.provider_settings import CLIENT_SECRET, LDAP_KIND, SSO_KIND
 from server.providers import ProviderBook
 from storage.database.sso_answers import SsoAnswer
 from tests.support.cli import Cli
+from tests.support.one_time_codes import enrol
 from tests.support.scim_rows import join, leave, say
 from tests.unit.server.cli.conftest import Kept, KeptSso, Opened
 
@@ -135,6 +136,19 @@ def test_the_applications_secret_is_sealed_and_never_shown(cli: Cli, opened: Ope
     assert in_use(cli, opened).client_secret == "s3cret-of-app"
     assert "s3cret-of-app" not in said.out + said.err + shown.out + repr(row)
     assert set(row.secrets) == {"client_secret"}
+
+
+def test_no_second_site_key_is_made_beside_lost_codes(cli: Cli) -> None:
+    """Secrets of authenticators are under the site's key, too: without it nothing new is sealed."""
+    cli.ok("user", "add", "ann", "--method=local")
+    enrol(cli, "ann")
+    (cli.data / "keys" / "site.key").unlink()
+    given = ("--method=oidc", "--vendor=entra", f"--tenant={TENANT}", "--client-id=app", "--client-secret-stdin")
+    said = cli.run("provider", "add", "sso", "entra", *given, "--no-test", stdin="s3cret-of-app\n")
+
+    assert said.code == 1
+    assert "cannot be encrypted" in said.err
+    assert not (cli.data / "keys" / "site.key").exists()
 
 
 @pytest.mark.parametrize(
