@@ -35,6 +35,7 @@ class OidcParty:
         self._issuer = provider.oidc_issuer or ""
         self._store = store
         client, fetcher = client_of(provider, SsoAddresses(origin_of(settings), name)), fetcher_for(provider)
+        self._skew_s = client.max_skew_s
         graph = GraphGroups(client, fetcher, clock) if provider.graph_groups else None
         self._kept = self._last_good()
         self.relying_party = OidcRelyingParty(client, fetcher, clock, known=self._kept, graph=graph)
@@ -68,7 +69,8 @@ class OidcParty:
         self._keep(now)
         hint = verified.token.reveal()
         logout = {"id_token_hint": hint if len(hint) <= MAX_HINT else "", "sid": verified.sid or ""}
-        return Vouched(verified.person, verified.token_id, verified.expires_at, logout, verified.checks)
+        until = verified.expires_at + self._skew_s  # until then a token that has run out is forgiven
+        return Vouched(verified.person, verified.token_id, until, logout, verified.checks)
 
     def sign_out(self, logout: Mapping[str, str], handle: str, request_id: str, now: float) -> str | None:  # noqa: ARG002 - as the protocol has it
         """Give the address of RP-initiated logout, if the provider has one."""

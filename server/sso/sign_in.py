@@ -85,6 +85,10 @@ class SsoSignIn:
         """Take the answer that a browser brought."""
         flow: SsoFlow | None = None
         try:
+            self._providers.settings(reply.provider)
+        except SsoRefused:  # nothing is kept under a name that a stranger made up
+            return NotSignedIn(0)
+        try:
             flow = self._flow(reply)
             vouched = self._providers.party(reply.provider).finish(reply.fields, flow, self._clock())
             self._use(reply.provider, vouched)

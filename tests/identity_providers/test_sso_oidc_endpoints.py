@@ -14,7 +14,7 @@ from config.settings import Settings
 from config.sso import SsoMethod, SsoProvider
 from server.providers import put_provider
 from storage.database.changes import CreateUser, LinkIdentity
-from storage.database.records import Method
+from storage.database.records import Method, Role
 from storage.database.sealing import ensure_site_key
 from tests.support.oidc_provider_double import SECRET, Provider, rsa_key, signed
 from tests.support.server import QuaymasterServer
@@ -210,10 +210,12 @@ def test_the_passwords_of_its_users_are_refused(site: OidcSite, browser: SsoBrow
 
 def test_a_test_sign_in_shows_the_claims(site: OidcSite, browser: SsoBrowser) -> None:
     """And signs nobody in."""
+    site.server.add_user("boss", password="right horse", role=Role.ADMIN)
+    browser.sign_in("boss", "right horse")
     query = site.provider.browse(browser.get("/sso/op/test").headers["location"])
     page = site.back(browser, query)
 
     assert page.status_code == 200
     assert site.subject in page.text
     assert "ann, active, method oidc" in page.text
-    assert browser.name() is None
+    assert browser.name() == "boss"

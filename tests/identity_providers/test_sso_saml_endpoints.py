@@ -25,7 +25,7 @@ from config.settings import Settings
 from config.sso import SsoMethod, SsoProvider, SsoVendor
 from server.providers import put_provider
 from storage.database.changes import CreateUser, LinkIdentity, SetStatus
-from storage.database.records import Method, Status, User
+from storage.database.records import Method, Role, Status, User
 from tests.support.saml_signer import EMAIL, NAME, OBJECT_ID, OID, TENANT, EntraSigner, idp_metadata
 from tests.support.server import QuaymasterServer
 from tests.support.sso_browser import SsoBrowser, saml_answer, saml_request_id
@@ -495,16 +495,44 @@ def test_nobody_else_signs_a_person_out(site: SsoSite, browser: SsoBrowser) -> N
 
 
 def test_a_test_sign_in_shows_what_came_and_signs_nobody_in(site: SsoSite, browser: SsoBrowser) -> None:
-    """The claims, each check, and which user it would be."""
-    answered = browser.get("/sso/entra/test")
-    query = {name: values[0] for name, values in parse_qs(urlsplit(answered.headers["location"]).query).items()}
-    page = browser.post("/sso/entra/acs", answer(site, query), origin="null")
+    """The claims, each check, and which user it would be; also why an answer is not believed."""
+    site.server.add_user("boss", password="right horse", role=Role.ADMIN)
+    browser.sign_in("boss", "right horse")
+    pages = []
+    for good in (True, False):
+        answered = browser.get("/sso/entra/test")
+        query = {name: values[0] for name, values in parse_qs(urlsplit(answered.headers["location"]).query).items()}
+        form = answer(site, query) if good else hostile(site, query)["audience"]
+        pages.append(browser.post("/sso/entra/acs", form, origin="null"))
+    right, wrong = pages
 
-    assert page.status_code == 200
-    assert OID in page.text
-    assert "ann, active, method saml" in page.text
-    assert "signature" in page.text
-    assert browser.name() is None
+    assert (right.status_code, wrong.status_code) == (200, 200)
+    assert OID in right.text
+    assert "ann, active, method saml" in right.text
+    assert "signature" in right.text
+    assert "not https://localhost" in wrong.text
+    assert browser.name() == "boss"
+
+
+def test_only_admins_see_why_an_answer_is_not_believed(site: SsoSite, browser: SsoBrowser) -> None:
+    """It would help whoever forges one."""
+    stranger = browser.get("/sso/entra/test")
+    sign_in(site, browser)
+    person = browser.get("/sso/entra/test")
+
+    assert (stranger.status_code, stranger.headers["location"]) == (303, "/sign-in?return_to=%2Fsso%2Fentra%2Ftest")
+    assert person.status_code == 403
+
+
+def test_nothing_is_kept_under_a_made_up_name(site: SsoSite, browser: SsoBrowser) -> None:
+    """A stranger could fill the disk with them."""
+    events = len(site.server.store.audit.tail(limit=1000))
+    for number in range(5):
+        browser.post(f"/sso/made-up-{number}/acs", {"SAMLResponse": "x", "RelayState": "y"})
+        browser.get(f"/sso/made-up-{number}/callback?state=x&code=y")
+
+    assert site.server.store.sso_answers.list("made-up-0", 5) == []
+    assert len(site.server.store.audit.tail(limit=1000)) == events
 
 
 def test_our_metadata_are_there_for_the_provider(site: SsoSite, browser: SsoBrowser) -> None:

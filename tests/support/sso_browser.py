@@ -57,6 +57,11 @@ class SsoBrowser:
         assert found is not None
         return found[1]
 
+    def sign_in(self, name: str, password: str) -> None:
+        """Sign in with a password."""
+        answer = self.post("/sign-in", {"form": self.form("/sign-in"), "name": name, "password": password})
+        assert answer.status_code == 303, answer.text
+
     def name(self) -> str | None:
         """Who is signed in, by the account page."""
         found = re.search(r'id="login">([^<]*)<', self.get("/account").text)

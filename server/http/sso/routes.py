@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +17,7 @@ from server.http.portal.pages import HEADERS, sent_to
 from server.sso.addresses import safe_return
 from server.sso.party import Hints, Reply
 from server.sso.sign_in import NotSignedIn, SignedIn, Tested
+from storage.database.records import Role
 from storage.database.sso_flows import Purpose
 
 log = structlog.get_logger(__name__)
@@ -49,7 +52,15 @@ class SsoRoutes:
         return await self._begin(request, return_to, Purpose.SIGN_IN)
 
     async def test(self, request: Request) -> Response:
-        """Send an admin's browser to the provider, to see what comes back; nobody is signed in by it."""
+        """Send an admin's browser to the provider, to see what comes back; nobody is signed in by it.
+
+        The page says why an answer is not believed, which helps whoever forges one: it is for admins alone.
+        """
+        visitor = await self._desk.visitor(request)
+        if visitor is None:
+            return sent_to(f"/sign-in?{urlencode({'return_to': request.url.path})}")
+        if visitor.user.role is not Role.ADMIN:
+            return self._notice("For administrators", "Only an administrator can try a sign-in out.", 403)
         return await self._begin(request, "/account", Purpose.TEST)
 
     async def acs(self, request: Request) -> Response:
