@@ -97,7 +97,7 @@ def _depth(root: etree._Element) -> int:
 
 def text_of(element: etree._Element | None) -> str:
     """Give the whole text of an element, whatever comments stand in it; empty for none."""
-    return "" if element is None else "".join(str(part) for part in element.itertext(with_tail=False)).strip()
+    return "" if element is None else str(element.xpath("string()")).strip()  # itertext() would stop at a comment
 
 
 def moment_of(text: str | None, what: str) -> float:

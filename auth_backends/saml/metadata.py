@@ -77,7 +77,10 @@ def read_metadata(xml: bytes, *, entity_id: str | None = None) -> IdpMetadata:
         raise MetadataInvalid("The metadata name no address for signing in by HTTP redirect.")
     for url in (provider.sso_url, provider.slo_url, provider.slo_response_url):
         _check_url(url)
-    tenant = urlsplit(provider.entity_id)
+    try:
+        tenant = urlsplit(provider.entity_id)
+    except ValueError:
+        raise MetadataInvalid("The metadata's entity ID cannot be read as a name or an address.") from None
     if tenant.hostname == "sts.windows.net":  # Entra ID answers sign-outs under its other name (Microsoft Learn)
         issuer = f"https://login.microsoftonline.com{tenant.path}"
         provider = replace(provider, logout_issuers=frozenset({issuer}))
@@ -155,9 +158,9 @@ def _certificates(descriptor: etree._Element) -> tuple[SigningCertificate, ...]:
             try:
                 der = base64.b64decode("".join((shown.text or "").split()), validate=True)
                 read = x509.load_der_x509_certificate(der)
-            except (binascii.Error, ValueError):
+                begins, ends = read.not_valid_before_utc.timestamp(), read.not_valid_after_utc.timestamp()
+            except (binascii.Error, ValueError, x509.InvalidVersion):
                 raise MetadataInvalid("A signing certificate in the metadata cannot be read.") from None
-            begins, ends = read.not_valid_before_utc.timestamp(), read.not_valid_after_utc.timestamp()
             found[der] = SigningCertificate(der, begins, ends)
     if not found:
         raise MetadataInvalid("The metadata name no certificate that the provider signs with.")
@@ -167,7 +170,10 @@ def _certificates(descriptor: etree._Element) -> tuple[SigningCertificate, ...]:
 def _check_url(url: str | None) -> None:
     if url is None:
         return
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise MetadataInvalid("The metadata hold an address that cannot be read.") from None
     if parts.scheme == "https" and parts.hostname:
         return
     try:

@@ -12,7 +12,7 @@ import hashlib
 
 from lxml import etree
 
-from auth_backends.saml.documents import DSIG, NAMES, XENC
+from auth_backends.saml.documents import DSIG, NAMES, SAML, XENC
 from auth_backends.sso import SsoReason, SsoRefused
 
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
@@ -27,6 +27,31 @@ DATA_CIPHERS = frozenset(
     | {f"http://www.w3.org/2009/xmlenc11#{name}" for name in ("aes128-gcm", "aes256-gcm")}
 )
 KEY_CIPHERS = frozenset({f"{XENC}rsa-oaep-mgf1p", "http://www.w3.org/2009/xmlenc11#rsa-oaep"})
+_ELEMENT = f"{XENC}Element"
+_ENCRYPTED_PARTS = (
+    frozenset({f"{{{SAML}}}EncryptedAssertion", "{http://www.w3.org/2009/xmlenc11#}MGF"})
+    | {
+        f"{{{XENC}}}{name}"
+        for name in (
+            *("EncryptedData", "EncryptedKey", "EncryptionMethod", "CipherData", "CipherValue", "OAEPparams"),
+            *("ReferenceList", "DataReference", "CarriedKeyName"),
+        )
+    }
+    | {
+        f"{{{DSIG}}}{name}"
+        for name in (
+            *("KeyInfo", "KeyName", "DigestMethod", "RetrievalMethod", "X509Data", "X509Certificate", "X509SKI"),
+            *("X509IssuerSerial", "X509IssuerName", "X509SerialNumber", "X509SubjectName"),
+        )
+    }
+)
+_KEY_PARTS = frozenset(
+    f"{{{DSIG}}}{name}"
+    for name in (
+        *("X509Data", "X509Certificate", "X509SKI", "X509IssuerSerial", "X509IssuerName", "X509SerialNumber"),
+        *("X509SubjectName", "KeyName", "KeyValue", "RSAKeyValue", "Modulus", "Exponent"),
+    )
+)
 _PARTS = frozenset({f"{{{DSIG}}}SignedInfo", f"{{{DSIG}}}SignatureValue", f"{{{DSIG}}}KeyInfo"})
 
 
@@ -38,9 +63,7 @@ def checked_signature(element: etree._Element) -> etree._Element | None:
     if len(found) > 1:
         raise _forbidden("an element is signed twice")
     (signature,) = found
-    names = [child.tag for child in signature if isinstance(child.tag, str)]
-    if len(names) != len(set(names)) or not set(names) <= _PARTS:
-        raise _forbidden("a signature has parts that do not belong there")
+    _check_parts(signature)
     info = _only(signature, "ds:SignedInfo")
     if _algorithm(info, "ds:CanonicalizationMethod") != EXCLUSIVE:
         raise _forbidden("the signature is not canonicalised exclusively")
@@ -60,6 +83,18 @@ def checked_signature(element: etree._Element) -> etree._Element | None:
     return signature
 
 
+def _check_parts(signature: etree._Element) -> None:
+    """Refuse what has no business in a signature; a reference to a key would be followed to files of this machine."""
+    names = [child.tag for child in signature if isinstance(child.tag, str)]
+    if len(names) != len(set(names)) or not set(names) <= _PARTS:
+        raise _forbidden("a signature has parts that do not belong there")
+    shown = signature.find("ds:KeyInfo", NAMES)
+    if shown is not None and any(
+        isinstance(one.tag, str) and one.tag not in _KEY_PARTS for one in shown.iterdescendants()
+    ):
+        raise _forbidden("the signature says of its key more than which it is")
+
+
 def no_other_signatures(root: etree._Element, known: list[etree._Element]) -> None:
     """Refuse signatures that stand anywhere else. Raises SsoRefused."""
     if any(one not in known for one in root.iter(f"{{{DSIG}}}Signature")):
@@ -67,12 +102,24 @@ def no_other_signatures(root: etree._Element, known: list[etree._Element]) -> No
 
 
 def check_encryption(encrypted: etree._Element) -> None:
-    """Refuse ciphers that leak what they encrypt to who may ask often. Raises SsoRefused."""
-    methods = {one.getparent().tag: one.get("Algorithm") for one in encrypted.iter(f"{{{XENC}}}EncryptionMethod")}
-    if methods.pop(f"{{{XENC}}}EncryptedData", None) not in DATA_CIPHERS:
+    """Refuse all but one element by AES, whose one key is by RSA-OAEP and stands in it or beside it. Raises SsoRefused.
+
+    Nothing here is signed, and everybody has the certificate to encrypt for. xmlsec follows CipherReference and
+    RetrievalMethod to files of this machine, so that what it may see is listed.
+    """
+    if any(isinstance(one.tag, str) and one.tag not in _ENCRYPTED_PARTS for one in encrypted.iter()):
+        raise _forbidden("the encrypted assertion has parts that do not belong there")
+    data, keys = list(encrypted.iter(f"{{{XENC}}}EncryptedData")), list(encrypted.iter(f"{{{XENC}}}EncryptedKey"))
+    if len(data) != 1 or data[0].getparent() is not encrypted or data[0].get("Type") != _ELEMENT or len(keys) != 1:
+        raise _forbidden("the encrypted assertion is not one encrypted element with one key")
+    if _method_of(data[0]) not in DATA_CIPHERS:
         raise _forbidden("the assertion is encrypted by another cipher than AES")
-    if methods.pop(f"{{{XENC}}}EncryptedKey", None) not in KEY_CIPHERS or methods:
+    if _method_of(keys[0]) not in KEY_CIPHERS:
         raise _forbidden("the key of the assertion is encrypted by another cipher than RSA-OAEP")
+    references = list(encrypted.iter(f"{{{DSIG}}}RetrievalMethod"))
+    is_beside = keys[0].getparent() is encrypted  # then the references to it are not followed but taken out
+    if references and not (is_beside and all(one.getparent().getparent() is data[0] for one in references)):
+        raise _forbidden("the key of the assertion is to be fetched from elsewhere")
 
 
 def certificate_in(signature: etree._Element) -> bytes | None:
@@ -89,6 +136,11 @@ def certificate_in(signature: etree._Element) -> bytes | None:
 def fingerprint_of(certificate: bytes) -> str:
     """Give the SHA-256 fingerprint of a certificate (DER) in lower-case hex."""
     return hashlib.sha256(certificate).hexdigest()
+
+
+def _method_of(encrypted: etree._Element) -> str | None:
+    found = encrypted.findall("xenc:EncryptionMethod", NAMES)
+    return found[0].get("Algorithm") if len(found) == 1 else None
 
 
 def _only(parent: etree._Element, path: str) -> etree._Element:

@@ -137,8 +137,7 @@ class SamlVerifier:
         encrypted = whole.find("saml:EncryptedAssertion", NAMES)
         assert encrypted is not None  # noqa: S101 - the copy has what the original has
         data = encrypted.find("xenc:EncryptedData", NAMES)
-        if data is None:
-            raise SsoRefused(SsoReason.NOT_DECRYPTED, "there is nothing encrypted where it should be")
+        assert data is not None  # noqa: S101 - check_encryption has seen it
         _bring_key_inside(encrypted, data)
         try:
             clear = OneLogin_Saml2_Utils.decrypt_element(data, self._sp.private_key_pem.reveal(), inplace=False)

@@ -66,8 +66,21 @@ def test_one_of_several_providers_is_chosen_by_name(bench: Bench) -> None:
         ('use="signing"', 'use="encryption"', "no certificate"),
         ("<ds:X509Certificate>", "<ds:X509Certificate>AAAA", "cannot be read"),
         ("EntityDescriptor", "Other", "no metadata"),
+        (SSO_URL, "https://[login.example/saml2", "address that cannot be read"),
+        (f'entityID="{ISSUER}', 'entityID="https://[sts.windows.net/', "entity ID cannot be read"),
     ],
-    ids=["template", "http", "script", "no redirect", "no IdP", "DTD", "no key", "broken key", "other document"],
+    ids=[
+        "template",
+        "http",
+        "script",
+        "no redirect",
+        "no IdP",
+        "DTD",
+        "no key",
+        "broken key",
+        "other document",
+        *("bad address", "bad name"),
+    ],
 )
 def test_what_could_lead_elsewhere_is_refused(bench: Bench, old: str, new: str, words: str) -> None:
     """S25: with words for an admin."""
@@ -76,6 +89,17 @@ def test_what_could_lead_elsewhere_is_refused(bench: Bench, old: str, new: str, 
 
     with pytest.raises(MetadataInvalid, match=words):
         read_metadata(xml.replace(old, new).encode())
+
+
+def test_a_certificate_of_an_unknown_version_is_refused(bench: Bench) -> None:
+    """The reader of certificates has an exception of its own for it."""
+    good = certificate_der(bench.signer.pair)
+    version = good.index(b"\xa0\x03\x02\x01\x02") + 4
+    odd = good[:version] + b"\x09" + good[version + 1 :]
+    xml = idp_metadata(bench.signer).replace(base64.b64encode(good), base64.b64encode(odd))
+
+    with pytest.raises(MetadataInvalid, match="cannot be read"):
+        read_metadata(xml)
 
 
 def test_metadata_of_another_provider_are_refused(bench: Bench) -> None:

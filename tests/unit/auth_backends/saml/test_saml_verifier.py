@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import copy
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from auth_backends.saml.documents import DSIG, NAMES, SAML, SAMLP
+from auth_backends.saml.documents import DSIG, NAMES, SAML, SAMLP, XENC
 from auth_backends.saml.parties import ENTRA_RULES, new_key_pair
 from auth_backends.sso import SsoReason, SsoRefused
 from tests.support.saml_signer import (
     DISPLAY,
     GROUPS,
+    ISSUER,
     OBJECT_ID,
     OID,
     TENANT_ID,
@@ -340,6 +343,9 @@ def _method(algorithm: str) -> Callable[[Any], None]:
             copy.deepcopy(signature.find("ds:SignedInfo/ds:Reference/ds:DigestValue", NAMES))
         ),
         lambda signature: signature.getparent().append(copy.deepcopy(signature)),
+        lambda signature: etree.SubElement(
+            signature.find("ds:KeyInfo", NAMES), f"{{{DSIG}}}RetrievalMethod", URI="file:///dev/zero"
+        ),
     ],
     ids=[
         "two references",
@@ -357,6 +363,7 @@ def _method(algorithm: str) -> Callable[[Any], None]:
         "an Object",
         "two digests",
         "two signatures",
+        "a key from elsewhere",
     ],
 )
 def test_a_signature_says_one_plain_thing(bench: Bench, change: Callable[[Any], None]) -> None:
@@ -478,6 +485,21 @@ def test_a_comment_truncates_no_value(bench: Bench) -> None:
         assert found.person.subject == OID
 
 
+def test_a_comment_cuts_no_issuer(bench: Bench) -> None:
+    """S18: signed by a trusted key under a longer name, and cut to ours by a comment that no signature covers."""
+
+    def cut(root: Any) -> None:
+        for issuer in root.iter(f"{{{SAML}}}Issuer"):
+            issuer.text = ISSUER
+            mark = etree.Comment("x")
+            mark.tail = "another"
+            issuer.append(mark)
+
+    longer = replace(bench.signer, issuer=f"{ISSUER}another")
+
+    assert bench.reason(longer.response(REQUEST, bench.now, signed=cut)) is SsoReason.WRONG_ISSUER
+
+
 def raw(response: str, change: Callable[[bytes], bytes]) -> str:
     """A posted response with its octets changed."""
     return base64.b64encode(change(base64.b64decode(response))).decode()
@@ -549,6 +571,89 @@ def test_a_leaking_cipher_is_refused(bench: Bench) -> None:
     encrypt(root, bench.sp.certificate_pem, key_transform="RsaPkcs1")
 
     assert bench.reason(encoded(root)) is SsoReason.FORBIDDEN_ALGORITHM
+
+
+def encrypted_with(bench: Bench, change: Callable[[Any], None], **fields: str) -> str:
+    """A right response, encrypted for us, whose encrypted part anybody may have changed."""
+    root = decoded_again(bench.signer.response(REQUEST, bench.now))
+    encrypt(root, bench.sp.certificate_pem, **fields)
+    root = decoded_again(encoded(root))
+    change(root)
+    return encoded(root)
+
+
+def key_beside_data(root: Any) -> None:
+    """The key as a sibling of what it opens, with a reference to it (saml-core-2.0-os section 6.1)."""
+    key = next(root.iter(f"{{{XENC}}}EncryptedKey"))
+    info = key.getparent()
+    info.remove(key)
+    key.set("Id", "_key")
+    etree.SubElement(info, f"{{{DSIG}}}RetrievalMethod", URI="#_key", Type=f"{XENC}EncryptedKey")
+    root.find("saml:EncryptedAssertion", NAMES).append(key)
+
+
+def test_a_key_beside_what_it_opens_is_found(bench: Bench) -> None:
+    """Both places are of the standard."""
+    assert bench.verify(encrypted_with(bench, key_beside_data)).person.subject == OID
+
+
+@pytest.mark.parametrize("element", ["EncryptedKey", "EncryptedData"])
+def test_no_file_is_read_for_a_stranger(bench: Bench, tmp_path: Path, element: str) -> None:
+    """Not signed by anybody: xmlsec would open any path, and read one without an end until the memory is full."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # so that who opens it does not wait
+    writer = os.open(pipe, os.O_WRONLY)
+    os.write(writer, b"AAAA")
+    os.close(writer)
+
+    def refer(root: Any) -> None:
+        cipher = next(
+            one for one in root.iter(f"{{{XENC}}}CipherData") if one.getparent().tag == f"{{{XENC}}}{element}"
+        )
+        cipher.clear()
+        etree.SubElement(cipher, f"{{{XENC}}}CipherReference", URI=f"file://{pipe}")
+
+    assert bench.reason(encrypted_with(bench, refer)) is SsoReason.FORBIDDEN_ALGORITHM
+    assert os.read(reader, 4) == b"AAAA"  # nobody has taken it
+    os.close(reader)
+
+
+def _key_elsewhere(root: Any) -> None:
+    key_beside_data(root)
+    next(root.iter(f"{{{DSIG}}}RetrievalMethod")).set("URI", "file:///dev/zero")
+    data = root.find("saml:EncryptedAssertion/xenc:EncryptedData", NAMES)
+    data.find("ds:KeyInfo", NAMES).append(next(root.iter(f"{{{XENC}}}EncryptedKey")))
+
+
+def _second_key(root: Any) -> None:
+    info = next(root.iter(f"{{{DSIG}}}KeyInfo"))
+    info.append(copy.deepcopy(info[0]))
+    info[-1].find("xenc:EncryptionMethod", NAMES).set("Algorithm", f"{XENC}rsa-oaep-mgf1p")
+
+
+def _second_method(root: Any) -> None:
+    data = next(root.iter(f"{{{XENC}}}EncryptedData"))
+    data.insert(0, copy.deepcopy(data.find("xenc:EncryptionMethod", NAMES)))
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        (_key_elsewhere, {}),
+        (_second_key, {"key_transform": "RsaPkcs1"}),
+        (_second_method, {}),
+        (lambda root: next(root.iter(f"{{{XENC}}}EncryptedData")).attrib.pop("Type"), {}),
+        (lambda root: next(root.iter(f"{{{XENC}}}EncryptionMethod")).set("Algorithm", f"{XENC}tripledes-cbc"), {}),
+        (lambda root: etree.SubElement(next(root.iter(f"{{{XENC}}}CipherData")), f"{{{DSIG}}}Transforms"), {}),
+    ],
+    ids=["key elsewhere", "weak key before a good one", "two methods", "no type", "triple DES", "transforms"],
+)
+def test_an_encrypted_assertion_says_one_plain_thing(
+    bench: Bench, change: Callable[[Any], None], fields: dict[str, str]
+) -> None:
+    """Refused before anything is decrypted or followed."""
+    assert bench.reason(encrypted_with(bench, change, **fields)) is SsoReason.FORBIDDEN_ALGORITHM
 
 
 def test_a_clear_assertion_beside_an_encrypted_one_is_refused(bench: Bench) -> None:
