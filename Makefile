@@ -36,7 +36,7 @@ test: $(VENV)/.dev
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --fail-under=95 --omit='*/contract*.py,*/migrations/*'
 	$(BIN)/pytest $(QUICK) tests $(COVERED:%=--ignore=%)
-	$(BIN)/pytest -q -n 2 --dist loadscope --durations=15 -m system tests $(DIRECTORIES:%=--ignore=%)
+	$(BIN)/pytest -q -n 2 --dist loadscope --no-loadscope-reorder --durations=15 -m system tests $(DIRECTORIES:%=--ignore=%)
 	$(BIN)/pytest -q $(WHOLE)
 
 check: $(VENV)/.dev lint types unit

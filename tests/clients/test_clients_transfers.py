@@ -11,7 +11,6 @@ from tests.support.clients import CLIENTS, RESUMING, Client, Endpoint, digest
 
 pytestmark = pytest.mark.system
 
-MANY = 2000
 NAMES = (
     "plain.txt",
     "with space.txt",
@@ -38,16 +37,6 @@ def ids(client: Client) -> str:
     return client.name
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """2,000 small files, each with a content of its own."""
-    folder = tmp_path_factory.mktemp("many")
-    files = [folder / f"file-{number:04}.txt" for number in range(MANY)]
-    for number, file in enumerate(files):
-        file.write_bytes(f"{number}\n".encode() * (1 + number % 40))
-    return files
-
-
 @pytest.mark.parametrize("client", CLIENTS, ids=ids)
 def test_odd_names_and_an_empty_file_survive_the_round_trip(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
     """Spaces, quotes, non-Latin letters, emoji and empty files come back as they were sent."""
@@ -66,19 +55,6 @@ def test_odd_names_and_an_empty_file_survive_the_round_trip(client: Client, endp
 
     assert {name: (source / name).read_bytes() for name in names} == {
         file.name: file.read_bytes() for file in back.iterdir()
-    }
-
-
-@pytest.mark.parametrize("client", CLIENTS, ids=ids)
-def test_two_thousand_small_files_come_back_whole(
-    client: Client, endpoint: Endpoint, many: list[Path], tmp_path: Path
-) -> None:
-    """2,000 small files go up and come down, none missing and none mixed up."""
-    client.put(endpoint, many, f"/many-{client.name}")
-    client.get(endpoint, [file.name for file in many], f"/many-{client.name}", tmp_path)
-
-    assert {file.name: file.read_bytes() for file in many} == {
-        file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Cli
+from tests.support.interrupts import interruptible
 
 QUAYMASTER = Path(sys.executable).with_name("quaymaster")
 
@@ -83,7 +84,7 @@ def test_following_the_audit_trail(tmp_path: Path) -> None:
     run(data, "user", "add", "anna", "--method", "none")
     environ = {"QUAYMASTER_DATA": str(data)}
     command = [str(QUAYMASTER), "audit", "tail", "--follow", "--json", "--user", "anna"]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as follower:
+    with interruptible(command, environ) as follower:
         assert follower.stdout is not None
         first = json.loads(follower.stdout.readline())
         run(data, "user", "disable", "anna")

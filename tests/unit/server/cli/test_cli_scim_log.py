@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from storage.database.scim_log import ScimRequestRow
 from storage.database.store import Store
 from tests.support.cli import Cli
+from tests.support.interrupts import interruptible
 from tests.support.scim_rows import join
 from tests.unit.server.cli.conftest import KeptSso, Opened
 
@@ -173,7 +173,7 @@ def test_following_the_log(cli: Cli, keep_sso: KeptSso, opened: Opened) -> None:
     command = [str(QUAYMASTER), "scim", "log", "entra", "--follow", "--json", "--failed"]
     with opened() as store:
         log(store, path="/first", status=404)
-        with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as follower:
+        with interruptible(command, environ) as follower:
             assert follower.stdout is not None
             first = json.loads(follower.stdout.readline())
             log(store, path="/good")
