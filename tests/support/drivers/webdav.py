@@ -48,9 +48,13 @@ class WebdavDriver(Closing):
     ) -> bytes:
         """Send one request and give the answer's body; a status of 400 or more is a Refusal."""
         url = "/dav" + urllib.parse.quote(path)
-        self._connection.request(method, url, body=body, headers=self._headers | (headers or {}))
-        answer = self._connection.getresponse()
-        content = answer.read()
+        try:
+            self._connection.request(method, url, body=body, headers=self._headers | (headers or {}))
+            answer = self._connection.getresponse()
+            content = answer.read()
+        except OSError:  # it answered and hung up while the body was on its way; the next request opens a new one
+            self._connection.close()
+            raise
         if answer.status >= HTTPStatus.BAD_REQUEST:
             kind = KINDS.get(HTTPStatus(answer.status), RefusalKind.FAILED)
             raise Refusal(kind, f"{answer.status} {content[:200]!r}")
