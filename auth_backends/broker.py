@@ -94,7 +94,7 @@ class Broker:
         self._explainer = Explainer(store, self._throttle, frozenset(backends), self._facts, self._passwords.locking)
 
     def authenticate(self, attempt: Attempt) -> Decision:
-        """Decide on one attempt. Never raises; writes exactly one audit event, or gives TryLater if it cannot.
+        """Decide on one attempt. Never raises; writes one audit event (and an alarm's), or gives TryLater if it cannot.
 
         Every refusal of a password costs one hash, whatever the reason, except those of the throttle.
         """

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 import httpcore
@@ -162,8 +162,8 @@ def forbidden_address(text: str, *, private: bool) -> bool:
     return not private and (not address.is_global or any(_within(address, network) for network in _NOT_PUBLIC))
 
 
-def _within(address: IPv4Address | IPv6Address, network: object) -> bool:
-    return address in network  # type: ignore[operator]  # networks of both versions; another version is never inside
+def _within(address: IPv4Address | IPv6Address, network: IPv4Network | IPv6Network) -> bool:
+    return address in network  # an address of the other version is never inside
 
 
 class _CheckedNetwork(httpcore.NetworkBackend):
