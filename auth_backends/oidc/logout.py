@@ -21,7 +21,7 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 class LogoutToken:
     """A provider says that somebody signed out: the session ``sid``, or all of ``sub`` where there is no ``sid``.
 
-    ``token_id`` is for a replay cache until ``expires_at`` (Unix seconds).
+    ``token_id`` is its ``jti``, for a replay cache until ``expires_at`` (Unix seconds).
     """
 
     sub: str | None
@@ -29,12 +29,6 @@ class LogoutToken:
     token_id: str
     issued_at: float
     expires_at: float
-
-    def names(self, sub: str | None, sid: str | None) -> bool:
-        """Whether a session that was opened by an ID token with this ``sub`` and ``sid`` is meant."""
-        if self.sub is not None and self.sub != sub:
-            return False
-        return self.sid == sid if self.sid is not None else self.sub is not None
 
 
 def verify_logout_token(token: str, *, client: OidcClient, keys: KeySource, now: float) -> LogoutToken:
@@ -49,12 +43,13 @@ def verify_logout_token(token: str, *, client: OidcClient, keys: KeySource, now:
     is_logout = isinstance(events, dict) and isinstance(events.get(EVENT), dict)
     checks.demand("event", is_logout, SsoReason.TOKEN_REFUSED, "the token is not about a logout")
     checks.demand("no nonce", "nonce" not in claims, SsoReason.TOKEN_REFUSED, "the token is an ID token")
-    named = text_claim(claims, "jti") is not None
-    checks.demand("jti", named, SsoReason.TOKEN_REFUSED, "the token has no jti")
-    sub, sid = text_claim(claims, "sub"), text_claim(claims, "sid")
+    token_id, sub, sid = (text_claim(claims, name) for name in ("jti", "sub", "sid"))
+    checks.demand("jti", token_id is not None, SsoReason.TOKEN_REFUSED, "the token has no jti")
+    plain = all(value is not None for name, value in (("sub", sub), ("sid", sid)) if name in claims)
+    checks.demand("sub and sid", plain, SsoReason.TOKEN_REFUSED, "the token's sub or sid is no id")  # never the wider
     somebody = sub is not None or sid is not None
     checks.demand("sub or sid", somebody, SsoReason.SUBJECT_MISSING, "the token says nobody's sub or sid")
-    return LogoutToken(sub, sid, signed.digest, issued, expires)
+    return LogoutToken(sub, sid, token_id or "", issued, expires)
 
 
 def logout_url(client: OidcClient, discovery: Discovery, id_token_hint: str | None, state: str | None) -> str | None:

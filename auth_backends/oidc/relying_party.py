@@ -97,9 +97,9 @@ class OidcRelyingParty:
         return logout_url(self._client, discovery, id_token_hint, state)
 
     def read_logout_token(self, token: str) -> LogoutToken:
-        """Verify a logout token that the provider posted to us."""
+        """Verify a logout token that somebody posted to us."""
         _, keys = self._publications.current()
-        return verify_logout_token(token, client=self._client, keys=keys, now=self._clock())
+        return verify_logout_token(token, client=self._client, keys=keys.for_strangers, now=self._clock())
 
     def refresh(self) -> Discovery:
         """Fetch discovery and keys now and give the former, for keeping; what was known stays where that fails."""

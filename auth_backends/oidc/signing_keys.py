@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 from auth_backends.oidc.client import OidcClient
@@ -26,6 +28,22 @@ class KeySource(Protocol):
         """Give the key of this id for this algorithm. Raises SsoRefused."""
 
 
+class _Asker(Enum):
+    """Who brought a token: the provider's own server, or whoever found our address."""
+
+    PROVIDER = auto()
+    STRANGER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _ForStrangers:
+    look_up: Callable[[str | None, str, _Asker], SigningKey]
+
+    def key(self, key_id: str | None, algorithm: str) -> SigningKey:
+        """Give the key; see :class:`KeySource`."""
+        return self.look_up(key_id, algorithm, _Asker.STRANGER)
+
+
 class SigningKeys:
     """Thread-safe. ``clock`` gives Unix seconds.
 
@@ -41,7 +59,8 @@ class SigningKeys:
         self._clock = clock
         self._fetching = threading.Lock()
         self._keys: tuple[PublishedKey, ...] = ()
-        self._fetched_at = self._tried_at = self._searched_at = float("-inf")
+        self._fetched_at = self._tried_at = float("-inf")
+        self._searched_at = dict.fromkeys(_Asker, float("-inf"))
         self._failure = (SsoReason.PROVIDER_UNREACHABLE, "keys: not fetched yet")
 
     @property
@@ -54,10 +73,18 @@ class SigningKeys:
 
         A token without an id is served only where the provider has one fitting key.
         """
+        return self._key(key_id, algorithm, _Asker.PROVIDER)
+
+    @property
+    def for_strangers(self) -> KeySource:
+        """The same keys, for tokens that anybody may send: made-up ids use up no search that a sign-in may need."""
+        return _ForStrangers(self._key)
+
+    def _key(self, key_id: str | None, algorithm: str, asker: _Asker) -> SigningKey:
         fetched = self._renew_if_due()
         found = self._find(key_id, algorithm)
         if found is None and not fetched:
-            self._search()
+            self._search(asker)
             found = self._find(key_id, algorithm)
         if found is None:
             shown = printable(key_id, 100) or "none"
@@ -96,13 +123,13 @@ class SigningKeys:
             return False
         return True
 
-    def _search(self) -> None:
+    def _search(self, asker: _Asker) -> None:
         with self._fetching:
             now = self._clock()
             if self._fetched_at < self._tried_at and 0 <= now - self._tried_at < RETRY_S:
                 raise SsoRefused(*self._failure)  # it was just found to be away
-            if not 0 <= now - self._searched_at < GAP_S:
-                self._searched_at = now
+            if not 0 <= now - self._searched_at[asker] < GAP_S:
+                self._searched_at[asker] = now
                 self._fetch()
 
     def _fetch(self) -> None:

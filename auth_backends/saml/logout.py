@@ -27,12 +27,13 @@ class SignedInAs:
 
 @dataclass(frozen=True, slots=True)
 class LogoutRequest:
-    """A provider's request; no session index means all sessions of the person."""
+    """A provider's request; no session index means all sessions of the person. It counts until ``until``."""
 
     id: str
     name_id: str
     session_indexes: frozenset[str]
     relay_state: str
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def read_logout(
     if not name:
         raise SsoRefused(SsoReason.SUBJECT_MISSING, "the request names nobody in a form that is read here")
     indexes = frozenset(text_of(one) for one in root.findall("samlp:SessionIndex", NAMES))
-    return LogoutRequest(root.get("ID") or "", name, indexes, message.relay_state)
+    return LogoutRequest(root.get("ID") or "", name, indexes, message.relay_state, issued + MAX_AGE_S)
 
 
 def _message(kind: str, id: str, destination: str, sp: ServiceProvider, now: float) -> etree._Element:  # noqa: A002 - the standard's name

@@ -84,7 +84,7 @@ ANY_SAML = _steps(
 ANY_OIDC = _steps(
     """
     Register a confidential client with the authorization code flow and PKCE. Redirect URI: {callback} and
-    post-logout redirect URI: {signed_out}
+    post-logout redirect URI: {signed_out} . Back-channel logout URI, if the provider has it: {back_channel}
 
     quaymaster provider set {name} --issuer=URL --client-id=ID --client-secret-stdin
     """
@@ -111,7 +111,11 @@ def setup_view(settings: Settings, name: str, provider: SsoProvider) -> dict[str
             "metadata": addresses.metadata,
         }
     else:
-        values = {"callback": addresses.callback, "signed_out": addresses.signed_out}
+        values = {
+            "callback": addresses.callback,
+            "signed_out": addresses.signed_out,
+            "back_channel": addresses.back_channel,
+        }
     steps = [step.format(name=name, **values) for step in _GUIDES[provider.vendor, provider.method]]
     return {"name": name, "method": provider.method.value, **values, "steps": steps}
 

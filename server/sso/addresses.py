@@ -47,6 +47,11 @@ class SsoAddresses:
         return f"{self._base}/callback"
 
     @property
+    def back_channel(self) -> str:
+        """Back-channel logout URI (OpenID Connect)."""
+        return f"{self._base}/back-channel"
+
+    @property
     def signed_out(self) -> str:
         """Where the provider sends people back after they signed out (OpenID Connect)."""
         return f"{self.origin}/signed-out"

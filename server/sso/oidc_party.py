@@ -18,6 +18,7 @@ from config.sso import SsoProvider, SsoVendor
 from server.sso.addresses import SsoAddresses, origin_of
 from server.sso.fetching import fetcher_for
 from server.sso.party import Hints, LogoutAnswer, LogoutRequest, Vouched
+from storage.database.portal_sessions import LogoutWord
 from storage.database.sso_flows import SsoFlow
 from storage.database.store import Store
 
@@ -68,7 +69,11 @@ class OidcParty:
         verified = self.relying_party.finish(answer, nonce=flow.request_id, code_verifier=flow.code_verifier)
         self._keep(now)
         hint = verified.token.reveal()
-        logout = {"id_token_hint": hint if len(hint) <= MAX_HINT else "", "sid": verified.sid or ""}
+        logout = {
+            "id_token_hint": hint if len(hint) <= MAX_HINT else "",
+            "sub": verified.sub,
+            "sid": verified.sid or "",
+        }
         until = verified.expires_at + self._skew_s  # until then a token that has run out is forgiven
         return Vouched(verified.person, verified.token_id, until, logout, verified.checks)
 
@@ -79,6 +84,13 @@ class OidcParty:
     def read_logout(self, query: str, now: float) -> LogoutRequest | LogoutAnswer:  # noqa: ARG002 - as the protocol has it
         """Refuse: these are messages of SAML."""
         raise SsoRefused(SsoReason.NOT_CONFIGURED, "the provider speaks OpenID Connect")
+
+    def read_back_channel(self, token: str, now: float) -> LogoutWord:
+        """Verify a logout token: it ends the session of its ``sid``, or all of its ``sub`` where it names none."""
+        said = self.relying_party.read_logout_token(token)
+        self._keep(now)
+        named = {name: frozenset({value}) for name, value in (("sub", said.sub), ("sid", said.sid)) if value}
+        return LogoutWord(self._name, f"logout {said.token_id}", said.expires_at + self._skew_s, named)
 
     def metadata(self) -> bytes:
         """Refuse: there is no such document in OpenID Connect."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from auth_backends.sso import Check, Person
+from storage.database.portal_sessions import LogoutWord
 from storage.database.sso_flows import SsoFlow
 
 
@@ -41,20 +42,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class LogoutRequest:
-    """A provider signs somebody out. ``name_id`` and ``indexes`` say which sessions; no index means all of the person.
+    """A provider signs somebody out through a browser; ``answer_address`` is where that takes our answer."""
 
-    ``answer_address`` is where the browser takes our answer.
-    """
-
-    id: str
-    name_id: str
-    indexes: frozenset[str]
+    word: LogoutWord
     answer_address: str
-
-    def names(self, logout: Mapping[str, str]) -> bool:
-        """Whether a session with this record of its sign-in is meant."""
-        same = bool(self.name_id) and logout.get("name_id") == self.name_id
-        return same and (not self.indexes or logout.get("session_index") in self.indexes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +85,9 @@ class Party(Protocol):
 
     def read_logout(self, query: str, now: float) -> LogoutRequest | LogoutAnswer:
         """Verify a message of single logout, given as the raw query of the redirect binding."""
+
+    def read_back_channel(self, token: str, now: float) -> LogoutWord:
+        """Verify a logout token that the provider's server posted to us (OpenID Connect Back-Channel Logout 1.0)."""
 
     def metadata(self) -> bytes:
         """Give what the provider needs to know of us, as SAML metadata; SsoRefused where there is no such thing."""

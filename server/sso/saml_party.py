@@ -28,6 +28,7 @@ from server.sso.fetching import fetcher_for
 from server.sso.own_key import own_key
 from server.sso.party import Hints, LogoutAnswer, LogoutRequest, Vouched
 from server.sso.saml_metadata import SamlMetadata
+from storage.database.portal_sessions import LogoutWord
 from storage.database.sso_flows import SsoFlow
 from storage.database.store import Store
 
@@ -40,6 +41,7 @@ class SamlParty:
     def __init__(
         self, name: str, provider: SsoProvider, settings: Settings, store: Store, *, clock: Clock = time.time
     ) -> None:
+        self._name = name
         self._provider = provider
         self._settings = settings
         self._addresses = SsoAddresses(origin_of(settings), name, provider.entity_id_suffix)
@@ -99,7 +101,14 @@ class SamlParty:
         if isinstance(said, LogoutResponse):
             return LogoutAnswer(said.relay_state, said.in_response_to)
         address = logout_response_url(idp, self._us(), in_response_to=said.id, relay_state=said.relay_state, now=now)
-        return LogoutRequest(said.id, said.name_id, said.session_indexes, address or "")
+        named = {"name_id": frozenset({said.name_id})}
+        if said.session_indexes:
+            named["session_index"] = said.session_indexes
+        return LogoutRequest(LogoutWord(self._name, said.id, said.until, named), address or "")
+
+    def read_back_channel(self, token: str, now: float) -> LogoutWord:  # noqa: ARG002 - as the protocol has it
+        """Refuse: in SAML the browser carries all messages."""
+        raise SsoRefused(SsoReason.NOT_CONFIGURED, "the provider speaks SAML")
 
     def metadata(self) -> bytes:
         """Give our metadata for this provider."""

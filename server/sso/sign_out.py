@@ -11,7 +11,7 @@ from auth_backends.sso import SsoReason, SsoRefused
 from server.portal import Portal
 from server.sso.party import LogoutAnswer, LogoutRequest
 from server.sso.providers import SignInProviders
-from storage.database.portal_sessions import PortalSession
+from storage.database.portal_sessions import LogoutWord, PortalSession
 from storage.database.sso_flows import FLOW_S, Purpose, SsoFlow, digest_of
 from storage.database.store import Store
 
@@ -52,21 +52,7 @@ class SsoSignOut:
         now = self._clock()
         match self._providers.party(provider).read_logout(query, now):
             case LogoutRequest() as request:
-                if not self._store.sso_flows.use(provider, request.id, now + FLOW_S):
-                    raise SsoRefused(SsoReason.REPLAYED, "this request to sign out has come before")
-                ended = [
-                    session for session in self._named(provider, request) if self._portal.end(session, "single_logout")
-                ]
-                self._store.audit.add(
-                    "portal.single_logout",
-                    f"sso:{provider}",
-                    ended[0].user_name if ended else "",
-                    "ok",
-                    "asked_by_provider",
-                    front_end="portal",
-                    peer=peer,
-                    detail={"sessions": len(ended)},
-                )
+                self._carry_out(request.word, "single_logout", peer, now)
                 return request.answer_address or SIGNED_OUT
             case LogoutAnswer() as answer:
                 flow = self._store.sso_flows.take(answer.handle, now)
@@ -76,6 +62,28 @@ class SsoSignOut:
                     raise SsoRefused(SsoReason.UNKNOWN_REQUEST, "the answer is to another request")
                 return SIGNED_OUT
 
+    def from_back_channel(self, provider: str, token: str, peer: str) -> int:
+        """Take a logout token from a provider's server, and give the number of sessions ended. Raises SsoRefused."""
+        now = self._clock()
+        return self._carry_out(self._providers.party(provider).read_back_channel(token, now), "back_channel", peer, now)
+
+    def _carry_out(self, word: LogoutWord, reason: str, peer: str, now: float) -> int:
+        ended = self._store.portal.end_named(word, reason, now)
+        if ended is None:
+            raise SsoRefused(SsoReason.REPLAYED, "this word of a sign-out has come before")
+        log.info("portal.sessions_ended", provider=word.provider, users=ended.users, n=ended.sessions, reason=reason)
+        self._store.audit.add(
+            "portal.single_logout",
+            f"sso:{word.provider}",
+            ended.users[0] if len(ended.users) == 1 else "",
+            "ok",
+            "asked_by_provider",
+            front_end="portal",
+            peer=peer,
+            detail={"sessions": ended.sessions, "by": reason},
+        )
+        return ended.sessions
+
     def _onward(self, session: PortalSession, browser: str) -> str | None:
         party, now = self._providers.party(session.provider), self._clock()
         request_id, _ = party.new_request()
@@ -83,7 +91,3 @@ class SsoSignOut:
             session.provider, Purpose.SIGN_OUT, digest_of(browser), request_id, SIGNED_OUT, now, now + FLOW_S
         )
         return party.sign_out(session.logout, self._store.sso_flows.begin(flow), request_id, now)
-
-    def _named(self, provider: str, request: LogoutRequest) -> list[PortalSession]:
-        """Give the sessions that a request names: of this NameID, and of these session indexes if there are any."""
-        return [session for session in self._store.portal.of_provider(provider) if request.names(session.logout)]

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
 
 from storage.database.engine import Database
+from storage.database.errors import Conflict
 from storage.database.names import shown, storable
 from storage.database.records import Method
 from storage.database.sso_flows import digest_of
-from storage.database.sso_tables import portal_sessions
+from storage.database.sso_tables import portal_sessions, sso_used
 from storage.database.tables import sessions
 
 PORTAL_WORKER = "portal"
@@ -45,6 +46,27 @@ class PortalSession:
     expires_at: float
     password_version: float | None = None
     logout: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutWord:
+    """A provider's word that sessions are over. ``id`` lets it count once before ``until`` (Unix seconds).
+
+    ``named`` says which: those whose ``logout`` has, under each of these names, one of these values. No name: none.
+    """
+
+    provider: str
+    id: str
+    until: float
+    named: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedByWord:
+    """How many sessions such a word has ended, and of whom (login names)."""
+
+    sessions: int
+    users: tuple[str, ...]
 
 
 class PortalSessions:
@@ -97,10 +119,6 @@ class PortalSessions:
         """Give the open sessions of a user, the oldest first."""
         return self._where(portal_sessions.c.user_id == user_id) if storable(user_id) else []
 
-    def of_provider(self, provider: str) -> list[PortalSession]:
-        """Give the open sessions of those who signed in at a provider."""
-        return self._where(portal_sessions.c.provider == provider) if storable(provider) else []
-
     def touch(self, session: PortalSession, at: float, epoch: int) -> None:
         """Note that a session is used, and by which state of its user it was judged last."""
         if at - session.seen_at < TOUCH_INTERVAL_S and epoch == session.epoch:
@@ -120,6 +138,26 @@ class PortalSessions:
         others = (portal_sessions.c.user_id == user_id) & (portal_sessions.c.id != but)
         with self._database.write() as connection:
             return _end(connection, others, reason, at)
+
+    def end_named(self, word: LogoutWord, reason: str, at: float) -> EndedByWord | None:
+        """End the sessions that a provider's word names, once: None if this word was heard before.
+
+        That it was heard and what it ended is one transaction: a word that could not be carried out can come again.
+        """
+        if not word.named or not storable(word.provider):
+            return EndedByWord(0, ())
+        meant = (portal_sessions.c.provider == word.provider) & and_(
+            *(portal_sessions.c.logout[name].as_string().in_(sorted(values)) for name, values in word.named.items())
+        )
+        names = select(sessions.c.user_name).join(portal_sessions, portal_sessions.c.id == sessions.c.id).where(meant)
+        heard = {"provider": word.provider, "digest": digest_of(word.id), "expires_at": word.until}
+        try:
+            with self._database.write() as connection:
+                connection.execute(insert(sso_used), heard)
+                users = connection.execute(names.distinct().order_by(sessions.c.user_name)).scalars().all()
+                return EndedByWord(_end(connection, meant, reason, at), tuple(users))
+        except Conflict:
+            return None
 
     def expire(self, now: float, idle_s: float) -> int:
         """End those that have run out, or were not used for so many seconds; their number is given."""

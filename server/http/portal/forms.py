@@ -17,14 +17,14 @@ class BadForm(Exception):
     """The body is no form of this size; the text says why."""
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """Read the fields of a form. Raises BadForm, also for a field that comes twice."""
+async def form_of(request: Request, limit: int = MAX_FORM) -> dict[str, str]:
+    """Read the fields of a form of so many bytes at most. Raises BadForm, also for a field that comes twice."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise BadForm("The form must be sent as application/x-www-form-urlencoded.")
     try:
         body = Body(request.receive, declared=declared_length(request.headers.raw), idle_timeout_s=IDLE_S)
-        text = await body.whole(MAX_FORM)
+        text = await body.whole(limit)
     except (BodyError, MalformedLength):
         raise BadForm("The form is too large, or did not come whole.") from None
     return fields_of(text.decode("ascii", "replace"))

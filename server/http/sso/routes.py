@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlencode
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from auth_backends.sso import SsoRefused
@@ -19,6 +20,7 @@ from server.sso.party import Hints, Reply
 from server.sso.sign_in import NotSignedIn, SignedIn, Tested
 from storage.database.records import Role
 from storage.database.sso_flows import Purpose
+from storage.database.store import StoreError
 
 log = structlog.get_logger(__name__)
 
@@ -28,12 +30,18 @@ UNREACHABLE = (
     "The sign-in service of {label} cannot be reached right now. Other ways to sign in, and your keys, work as before."
 )
 
+MAX_LOGOUT_FORM = 96 * 1024
+"""Bytes of a form with a logout token, whose own limit is 64 KiB."""
+BACK_CHANNEL_AT_ONCE = 2
+"""So many logout tokens are verified at a time by a worker: strangers may send them, and people wait to sign in."""
+
 
 class SsoRoutes:
     """Translates between browsers and :mod:`server.sso`."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._back_channel = asyncio.Semaphore(BACK_CHANNEL_AT_ONCE)
 
     def routes(self) -> list[Route]:
         """Give the addresses."""
@@ -44,6 +52,7 @@ class SsoRoutes:
             Route("/sso/{provider}/callback", self.callback, methods=["GET"]),
             Route("/sso/{provider}/metadata", self.metadata, methods=["GET"]),
             Route("/sso/{provider}/slo", self.slo, methods=["GET"]),
+            Route("/sso/{provider}/back-channel", self.back_channel, methods=["POST"]),
         ]
 
     async def start(self, request: Request) -> Response:
@@ -98,6 +107,21 @@ class SsoRoutes:
             log.warning("sso.sign_out_refused", provider=provider, reason=refused.reason.value)
             return self._notice("Sign-out failed", "This sign-out could not be carried out.", 400)
         return sent_to(address)
+
+    async def back_channel(self, request: Request) -> Response:
+        """Take a logout token from the provider's server (OpenID Connect Back-Channel Logout 1.0 sections 2.5, 2.8)."""
+        provider = request.path_params["provider"]
+        try:
+            token = (await form_of(request, MAX_LOGOUT_FORM)).get("logout_token", "")
+            async with self._back_channel:
+                await self._desk.bridge.auth(
+                    self._desk.sso.sign_out.from_back_channel, provider, token, peer_of(request)
+                )
+        except (BadForm, SsoRefused, StoreError) as error:
+            reason = error.reason.value if isinstance(error, SsoRefused) else type(error).__name__
+            log.warning("sso.back_channel_refused", provider=provider, reason=reason, peer=peer_of(request))
+            return JSONResponse({"error": "invalid_request"}, 400, HEADERS)  # whatever was wrong, says section 2.8
+        return Response(None, 200, HEADERS)
 
     async def _begin(self, request: Request, return_to: str, purpose: Purpose) -> Response:
         provider = request.path_params["provider"]

@@ -225,3 +225,16 @@ def test_a_token_without_an_id_needs_a_provider_with_one_key(site: Site, keys: S
     keys.refresh()
 
     assert reason_of(lambda: keys.key(None, "RS256")) is SsoReason.UNKNOWN_SIGNING_KEY
+
+
+def test_strangers_spoil_no_roll_over(site: Site, keys: SigningKeys) -> None:
+    """Ids that they make up are searched for once in five minutes, and a sign-in's new key all the same."""
+    keys.key("one", "RS256")
+    for _ in range(3):
+        assert reason_of(lambda: keys.for_strangers.key("made-up", "RS256")) is SsoReason.UNKNOWN_SIGNING_KEY
+    assert fetches(site) == 2
+    site.provider.keys = [rsa_key("two")]
+
+    assert keys.key("two", "RS256")
+    assert keys.for_strangers.key("two", "RS256")
+    assert fetches(site) == 3

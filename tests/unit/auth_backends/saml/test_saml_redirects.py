@@ -103,8 +103,13 @@ def test_the_credential_can_be_asked_for_again(bench: Bench) -> None:
 
 
 def test_a_providers_request_is_read(bench: Bench) -> None:
-    """Whom it names, and where the answer goes."""
-    assert read(bench, request_query(bench)) == LogoutRequest("id-9", "ann@contoso.test", frozenset({"_s1"}), "back")
+    """Whom it names, and where the answer goes; it is remembered for as long as it would be believed."""
+    said = read(bench, request_query(bench))
+    until = float(int(bench.now)) + 600
+
+    assert said == LogoutRequest("id-9", "ann@contoso.test", frozenset({"_s1"}), "back", until)
+    with pytest.raises(SsoRefused):
+        read(bench, request_query(bench), now=until)
 
 
 def test_our_answer_is_read_by_the_provider(bench: Bench) -> None:

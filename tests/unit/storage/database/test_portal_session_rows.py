@@ -94,7 +94,7 @@ def test_it_is_written_seldom_when_it_is_used(store: Store) -> None:
     assert later.seen_at == NOW + TOUCH_INTERVAL_S
 
 
-def test_sessions_by_person_and_by_provider(store: Store) -> None:
+def test_sessions_by_person(store: Store) -> None:
     """The oldest first."""
     store.portal.open(session_of(store, "s2", opened_at=NOW + 1))
     store.portal.open(session_of(store, "s1"))
@@ -103,8 +103,7 @@ def test_sessions_by_person_and_by_provider(store: Store) -> None:
     assert ann is not None
 
     assert [one.id for one in store.portal.of_user(ann.id)] == ["s1", "s2"]
-    assert [one.id for one in store.portal.of_provider("okta")] == ["s3"]
-    assert store.portal.of_user("\0") == store.portal.of_provider("\0") == []
+    assert store.portal.of_user("\0") == []
 
 
 def test_all_others_of_a_person_end(store: Store) -> None:
