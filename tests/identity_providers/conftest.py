@@ -1,4 +1,4 @@
-"""A running server on each kind of database, with two identity providers."""
+"""Running servers: on each kind of database with two SCIM clients, and with real identity providers and a browser."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.chromium import Chromium
+from tests.support.identity_providers.site import RealProviders
 from tests.support.postgres import PostgresServer
 from tests.support.scim_client import ScimHttp, add_provider, issue_token
 from tests.support.server import QuaymasterServer
@@ -36,3 +38,17 @@ def okta(scim_server: QuaymasterServer) -> Iterator[ScimHttp]:
     """The client of another provider on the same server."""
     with ScimHttp(scim_server, issue_token(scim_server.store, "okta")[1]) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[RealProviders]:
+    """Two workers a front end, SimpleSAMLphp and oidc-provider."""
+    with RealProviders() as running:
+        yield running
+
+
+@pytest.fixture
+def browser() -> Iterator[Chromium]:
+    """A browser that has been nowhere."""
+    with Chromium() as one:
+        yield one

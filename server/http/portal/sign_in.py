@@ -85,7 +85,7 @@ class SignInRoutes:
         match decision:
             case Granted():
                 cookie = await self._desk.bridge.auth(self._desk.sso.portal.open, decision, "")
-                response = sent_to(return_to)
+                response = self._onward(return_to)
                 cookies.set_session(response, cookie)
                 return response
             case TryLater():
@@ -96,6 +96,12 @@ class SignInRoutes:
                 return self._shown(
                     request, buttons, return_to, name=name, message=words, status=403, code_asked=asks or bool(code)
                 )
+
+    def _onward(self, return_to: str) -> Response:
+        """Go on after the form; by a page where it goes on to a provider, as ``form-action`` binds redirects, too."""
+        if not return_to.startswith("/sso/"):
+            return sent_to(return_to)
+        return self._desk.pages.page("leaving.html", {"address": return_to, "words": "You are signed in."})
 
     async def leave(self, request: Request) -> Response:
         """End the session here, and then at the provider."""
