@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from config.settings import Settings
 
@@ -70,7 +70,4 @@ def safe_return(wanted: str | None) -> str:
     home = "/account"
     if not wanted or len(wanted) > 2048 or not wanted.startswith("/") or not wanted.isprintable() or "\\" in wanted:  # noqa: PLR2004 - a sane address
         return home
-    parts = urlsplit(wanted)
-    if parts.scheme or parts.netloc or wanted.startswith("//"):
-        return home
-    return wanted
+    return home if wanted.startswith("//") else wanted

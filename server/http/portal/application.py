@@ -42,12 +42,15 @@ def portal_application(services: Services, bridge: Bridge) -> Starlette:
         words = "There is nothing here." if status == 404 else "This request is not served here."  # noqa: PLR2004 - RFC 9110 15.5.5
         return PlainTextResponse(words, status, headers)
 
-    return Starlette(
+    application = Starlette(
         routes=[
             Route("/portal.css", stylesheet, methods=["GET"]),
             *SignInRoutes(desk).routes(),
             *AccountRoutes(desk, OwnKeys(services.store, services.settings)).routes(),
             *SsoRoutes(desk).routes(),
         ],
-        exception_handlers={StoreError: unavailable, HTTPException: refused},
+        exception_handlers={StoreError: unavailable, HTTPException: refused, Exception: refused},
     )
+    # Starlette 1.10 would send "/account/" to whatever host the request names.
+    application.router.redirect_slashes = False
+    return application
