@@ -98,7 +98,10 @@ class ProviderBook:
         row = self._store.providers.by_name(name)
         provider = None if row is None or row.kind != SSO else opened_sso(row, self._key)
         with self._lock:
-            self._known_sso[name] = (now, provider)
+            if row is not None:
+                self._known_sso[name] = (now, provider)
+            else:  # strangers can ask for any name, and nothing is kept of those that are none
+                self._known_sso.pop(name, None)
         return provider
 
     def listed_sso(self) -> list[ListedSso]:

@@ -14,8 +14,8 @@ from storage.database.sso_tables import sso_answers
 
 MAX_BODY = 64 * 1024
 MAX_DETAIL = 2000
-MAX_KEPT = 5000
-"""Answers of one provider that are kept; strangers can send as many as they like."""
+MAX_KEPT = 1000
+"""Answers of one provider that are kept, 64 MiB at most; strangers can send as many as they like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,12 @@ class SsoAnswers:
             "purpose": answer.purpose,
             "outcome": answer.outcome,
             "reason": answer.reason,
-            "detail": shown(answer.detail)[:MAX_DETAIL],
+            "detail": shown(answer.detail, MAX_DETAIL),
             "peer": shown(answer.peer),
             "subject": shown(answer.subject),
             "checks": [{name: _storable(value) for name, value in check.items()} for check in answer.checks],
             "claims": {shown(name): [shown(value) for value in values] for name, values in answer.claims.items()},
-            "body": shown(answer.body[:MAX_BODY]),
+            "body": "\n".join(shown(line, MAX_BODY) for line in answer.body[:MAX_BODY].split("\n")),
         }
         mine = sso_answers.c.provider == answer.provider
         newest = select(sso_answers.c.id).where(mine).order_by(sso_answers.c.id.desc()).offset(MAX_KEPT).limit(1)

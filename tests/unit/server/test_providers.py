@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,17 @@ def test_only_the_kept_settings_of_a_shadowed_provider_go(sqlite_store: Store, s
 
     assert sqlite_store.providers.by_name("corp") is None
     assert len(sqlite_store.providers.roles("corp")) == 1
+
+
+def test_names_of_strangers_leave_nothing_behind(sqlite_store: Store, settings: Settings) -> None:
+    """Whoever asks for a sign-in at a provider that is none makes no worker grow."""
+    book = ProviderBook(sqlite_store, settings)
+    book.sso("warm")
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    found = {book.sso(f"{number}-" + "n" * 2000) for number in range(1000)}
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+
+    assert found == {None}
+    assert grown < 500_000

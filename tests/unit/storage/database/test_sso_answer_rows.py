@@ -46,6 +46,16 @@ def test_answers_hold_what_no_database_takes(store: Store) -> None:
     assert len(kept.detail) <= module.MAX_DETAIL
 
 
+def test_an_answer_is_kept_whole(store: Store) -> None:
+    """As long as answers of providers are: an admin looks for the attribute that is not as expected."""
+    body = "<Response>\n" + "<AttributeValue>group</AttributeValue>\n" * 150 + "</Response>"
+    number = store.sso_answers.add(replace(ANSWER, body=body, detail="d" * 1000))
+
+    kept = store.sso_answers.by_id(number)
+    assert kept is not None
+    assert (kept.body, kept.detail) == (body, "d" * 1000)
+
+
 def test_the_newest_come_first(store: Store) -> None:
     """Of one provider."""
     first, second = store.sso_answers.add(ANSWER), store.sso_answers.add(ANSWER)
