@@ -6,13 +6,12 @@ accepted (RFC 6238 section 5.2); one step of 30 seconds to each side is allowed 
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
-import secrets
 from collections.abc import Callable
 from enum import StrEnum
-from urllib.parse import quote, urlencode
+
+import pyotp
 
 from auth_backends.api import Secret
 from storage.database.records import User
@@ -22,7 +21,7 @@ from storage.database.totp_changes import EnrolTotp
 
 ISSUER = "Quaymaster"
 STEP_S = 30
-SECRET_BYTES = 20  # RFC 4226 section 4, R6: 160 bits are recommended
+SECRET_LENGTH = 32  # of base32: 160 bits, as RFC 4226 section 4, R6 recommends
 DIGITS = 6
 _CODE = re.compile(r"[0-9]{6}")
 
@@ -38,7 +37,7 @@ class CodeAnswer(StrEnum):
 
 def new_secret() -> Secret:
     """Make a shared secret: 160 random bits in base32, as apps take it."""
-    return Secret(base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii"))
+    return Secret(pyotp.random_base32(SECRET_LENGTH))
 
 
 def enrolment_uri(secret: Secret, name: str) -> Secret:
@@ -46,16 +45,12 @@ def enrolment_uri(secret: Secret, name: str) -> Secret:
 
     The form is that of the Key URI Format page of Google Authenticator's wiki; digits and period are its defaults.
     """
-    options = urlencode({"secret": secret.reveal(), "issuer": ISSUER})
-    return Secret(f"otpauth://totp/{ISSUER}:{quote(name, safe='')}?{options}")
+    return Secret(pyotp.TOTP(secret.reveal(), interval=STEP_S).provisioning_uri(name=name, issuer_name=ISSUER))
 
 
 def code_at(secret: Secret, step: int) -> str:
     """Give the code of a time step: HOTP (RFC 4226 section 5.3) of the step as its counter (RFC 6238 section 4.2)."""
-    digest = hmac.digest(base64.b32decode(secret.reveal()), step.to_bytes(8, "big"), "sha1")
-    offset = digest[-1] & 0xF
-    number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFF_FFFF
-    return f"{number % 10**DIGITS:0{DIGITS}d}"
+    return pyotp.HOTP(secret.reveal(), digits=DIGITS).at(step)
 
 
 def step_of(secret: Secret, code: Secret, now: float) -> int | None:

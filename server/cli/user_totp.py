@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Annotated
 
+import segno
 import typer
 
 from auth_backends.api import Secret
@@ -48,6 +49,9 @@ def enrol(
         key, secret = _site_key(site), new_secret()
         uri = enrolment_uri(secret, user.name)
         emit_record({"user": user.name, "uri": uri.reveal(), "secret": secret.reveal()}, as_json=as_json)
+        if values.at_terminal() and not as_json:
+            note("Scan this with the app:")
+            segno.make(uri.reveal(), micro=False).terminal(sys.stderr, compact=True)
         sys.stdout.flush()  # a script reads the secret before it can give a code
         site.apply(_asked(user, secret, key, from_stdin=code_stdin))
         note(f"{user.name} is asked for a code at the portal from now on.")

@@ -38,6 +38,8 @@ HOMES = {
     "lxml": ("auth_backends.saml",),
     "joserfc": ("auth_backends.oidc",),
     "httpx": ("auth_backends.outgoing",),
+    "pyotp": ("auth_backends.totp",),
+    "segno": ("server.cli",),
     "starlette": ("server.http",),
     "jinja2": ("server.http",),
     "uvloop": ("server.sftp", "server.http", "server.runtime"),

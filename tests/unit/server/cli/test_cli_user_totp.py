@@ -97,7 +97,7 @@ def test_a_wrong_first_code_changes_nothing(cli: Cli, glass: str) -> None:
 
 @pytest.mark.usefixtures("known_secret")
 def test_at_a_terminal_a_code_may_be_mistyped(cli: Cli, glass: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked for three times."""
+    """It is asked for three times, below a QR code of the address."""
     monkeypatch.setattr(values, "at_terminal", lambda: True)
 
     given_up = cli.run("user", "totp", "enrol", glass, stdin=f"{wrong_code()}\n" * 3 + f"{code_now()}\n")
@@ -108,6 +108,7 @@ def test_at_a_terminal_a_code_may_be_mistyped(cli: Cli, glass: str, monkeypatch:
     assert (done.code, is_enrolled(cli, glass)) == (0, True)
     assert SECRET.reveal() in done.out
     assert SECRET.reveal() not in done.err
+    assert sum("█" in line and "▀" in line for line in done.err.splitlines()) > 10
 
 
 def test_without_anybody_to_ask_no_secret_is_made(cli: Cli, glass: str) -> None:
