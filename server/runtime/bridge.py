@@ -14,9 +14,11 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+ABROAD_THREADS = 16  # they mostly wait; made when they are needed
+
 
 class Bridge:
-    """Run blocking calls of the core for an event loop; ``auth``, ``io`` and ``provision`` cannot starve each other.
+    """Run blocking calls of the core for an event loop; its kinds of calls cannot starve each other.
 
     A call that was handed over always runs to its end, also when the task that awaits it is
     cancelled: a client that hangs up neither stops a bind at the directory nor hides its outcome.
@@ -27,6 +29,7 @@ class Bridge:
         self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="io")
         self._provision = ThreadPoolExecutor(provision_threads, thread_name_prefix="provision")
         self._look_ups = ThreadPoolExecutor(provision_threads, thread_name_prefix="look-up")
+        self._abroad = ThreadPoolExecutor(ABROAD_THREADS, thread_name_prefix="abroad")
 
     async def auth(self, call: Callable[..., T], *args: object, abandoned: Callable[[T], object] | None = None) -> T:
         """Run a sign-in step; see :meth:`io` for ``abandoned``."""
@@ -49,12 +52,17 @@ class Bridge:
         """Run a question of an identity provider: what takes long must not hold up its changes."""
         return await _handed_over(self._look_ups, partial(call, *args), None)
 
+    async def abroad(self, call: Callable[..., T], *args: object) -> T:
+        """Run a step that may wait for somebody else's server: passwords and files wait for none."""
+        return await _handed_over(self._abroad, partial(call, *args), None)
+
     def shutdown(self, *, wait: bool = True) -> None:
         """Take no more calls; with ``wait``, return when those in hand have ended."""
         self._auth.shutdown(wait=wait)
         self._io.shutdown(wait=wait)
         self._provision.shutdown(wait=wait)
         self._look_ups.shutdown(wait=wait)
+        self._abroad.shutdown(wait=wait)
 
 
 async def _handed_over(pool: ThreadPoolExecutor, call: Callable[[], T], abandoned: Callable[[T], object] | None) -> T:

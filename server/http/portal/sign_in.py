@@ -112,7 +112,7 @@ class SignInRoutes:
         cookie = cookies.session_of(request) or ""
         if not self._desk.is_from_here(request) or not cookies.is_form_token(cookie, fields.get("form", "")):
             return sent_to("/account")
-        address = await self._desk.bridge.auth(self._desk.sso.sign_out.from_here, cookie, cookies.browser_of(request))
+        address = await self._desk.bridge.abroad(self._desk.sso.sign_out.from_here, cookie, cookies.browser_of(request))
         words = "You are signed out here, and will be at your sign-in service."
         response = (
             sent_to("/signed-out")

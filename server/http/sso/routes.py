@@ -15,6 +15,7 @@ from server.http.portal import cookies
 from server.http.portal.desk import Desk, peer_of
 from server.http.portal.forms import BadForm, fields_of, form_of
 from server.http.portal.pages import HEADERS, sent_to
+from server.http.sso.turns import NoTurn, Turns
 from server.sso.addresses import safe_return
 from server.sso.party import Hints, Reply
 from server.sso.sign_in import NotSignedIn, SignedIn, Tested
@@ -25,7 +26,7 @@ from storage.database.store import StoreError
 log = structlog.get_logger(__name__)
 
 REFUSED = "You could not be signed in."
-LATER = "You cannot be signed in right now. Please try again in a few minutes."
+LATER = "This cannot be done right now. Please try again in a few minutes."
 UNREACHABLE = (
     "The sign-in service of {label} cannot be reached right now. Other ways to sign in, and your keys, work as before."
 )
@@ -42,6 +43,7 @@ class SsoRoutes:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._back_channel = asyncio.Semaphore(BACK_CHANNEL_AT_ONCE)
+        self._turns = Turns()
 
     def routes(self) -> list[Route]:
         """Give the addresses."""
@@ -91,7 +93,7 @@ class SsoRoutes:
     async def metadata(self, request: Request) -> Response:
         """Give our SAML metadata for this provider."""
         try:
-            xml = await self._desk.bridge.auth(self._desk.sso.sign_out.metadata, request.path_params["provider"])
+            xml = await self._desk.bridge.abroad(self._desk.sso.sign_out.metadata, request.path_params["provider"])
         except SsoRefused:
             return self._notice("There is nothing here.", "No such provider signs people in by SAML.", 404)
         return Response(xml, 200, HEADERS, media_type="application/samlmetadata+xml")
@@ -100,9 +102,12 @@ class SsoRoutes:
         """Take a request or an answer of single logout (HTTP redirect binding)."""
         provider, query = request.path_params["provider"], request.url.query
         try:
-            address = await self._desk.bridge.auth(
-                self._desk.sso.sign_out.from_provider, provider, query, peer_of(request)
-            )
+            async with self._turns.turn(provider):
+                address = await self._desk.bridge.abroad(
+                    self._desk.sso.sign_out.from_provider, provider, query, peer_of(request)
+                )
+        except NoTurn:
+            return self._notice("Sign-out failed", LATER, 503)
         except SsoRefused as refused:
             log.warning("sso.sign_out_refused", provider=provider, reason=refused.reason.value)
             return self._notice("Sign-out failed", "This sign-out could not be carried out.", 400)
@@ -114,7 +119,7 @@ class SsoRoutes:
         try:
             token = (await form_of(request, MAX_LOGOUT_FORM)).get("logout_token", "")
             async with self._back_channel:
-                await self._desk.bridge.auth(
+                await self._desk.bridge.abroad(
                     self._desk.sso.sign_out.from_back_channel, provider, token, peer_of(request)
                 )
         except (BadForm, SsoRefused, StoreError) as error:
@@ -128,9 +133,12 @@ class SsoRoutes:
         cookie = cookies.browser_of(request) or cookies.new_browser()
         hints = Hints(login=request.query_params.get("login", "")[:256], force=purpose is Purpose.TEST)
         try:
-            address = await self._desk.bridge.auth(
-                self._desk.sso.sign_in.begin, provider, cookie, return_to, purpose, hints
-            )
+            async with self._turns.turn(provider):
+                address = await self._desk.bridge.abroad(
+                    self._desk.sso.sign_in.begin, provider, cookie, return_to, purpose, hints
+                )
+        except NoTurn:
+            return self._refused(0, later=True)
         except SsoRefused as refused:
             log.warning("sso.not_begun", provider=provider, reason=refused.reason.value, detail=refused.detail)
             return self._notice("Sign-in is not possible there now", UNREACHABLE.format(label=provider), 503)
@@ -140,7 +148,12 @@ class SsoRoutes:
 
     async def _finish(self, request: Request, handle: str, fields: dict[str, str]) -> Response:
         reply = Reply(request.path_params["provider"], handle, fields, cookies.browser_of(request), peer_of(request))
-        match await self._desk.bridge.auth(self._desk.sso.sign_in.finish, reply):
+        try:
+            async with self._turns.turn(reply.provider):
+                outcome = await self._desk.bridge.abroad(self._desk.sso.sign_in.finish, reply)
+        except NoTurn:
+            return self._refused(0, later=True)
+        match outcome:
             case SignedIn(cookie, return_to):
                 response = sent_to(return_to)
                 cookies.set_session(response, cookie)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.runtime.bridge import Bridge
+from server.runtime.bridge import ABROAD_THREADS, Bridge
 
 
 @pytest.fixture
@@ -118,3 +118,17 @@ def test_the_failure_of_an_abandoned_call_is_no_unretrieved_exception() -> None:
     gc.collect()
 
     assert complaints == []
+
+
+def test_what_waits_for_other_servers_holds_up_no_sign_in(bridge: Bridge) -> None:
+    """Passwords are checked while every step that goes abroad hangs, which are many at a time."""
+    gate = threading.Event()
+
+    async def scenario() -> int:
+        hanging = [asyncio.create_task(bridge.abroad(gate.wait, 10)) for _ in range(ABROAD_THREADS + 1)]
+        answer = await bridge.auth(max, 1, 2)
+        gate.set()
+        await asyncio.gather(*hanging)
+        return answer
+
+    assert asyncio.run(scenario()) == 2
