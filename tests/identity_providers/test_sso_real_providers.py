@@ -66,6 +66,16 @@ def test_a_person_signs_in_by_openid_connect_lands_where_they_wanted_and_signs_o
     assert site.server.store.sso_answers.list("oidc", 10) == []
 
 
+def test_a_sign_out_at_the_openid_provider_ends_the_session_here(site: RealProviders, browser: Chromium) -> None:
+    """Its server tells ours by the back channel; the browser brings nothing."""
+    site.sign_in_by_oidc(browser, ANN)
+    browser.open(f"{site.oidc.issuer}/session/end")
+    browser.click_link("Yes, sign me out")
+    browser.says("Sign-out Success")
+    browser.open(f"{site.origin}/account")
+    browser.arrives(f"{site.origin}/sign-in")
+
+
 def test_who_types_a_name_of_the_providers_domain_goes_there_and_is_made_a_user(
     site: RealProviders, browser: Chromium
 ) -> None:

@@ -10,12 +10,13 @@ const provider = new Provider(issuer, {
   claims: { openid: ['sub', 'oid', 'tid', 'groups'], profile: ['name', 'preferred_username'], email: ['email'] },
   conformIdTokenClaims: false, // like Entra ID: the claims of the scopes are in the ID token itself
   cookies: { keys: [String(Math.random())] },
+  fetch: (address, options) => fetch(address, { ...options, dispatcher: undefined }), // it would reach no loopback address
   features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true } },
   findAccount: (_, login) =>
     login in people ? { accountId: login, claims: () => ({ sub: login, ...people[login] }) } : undefined,
 });
 
-provider.on('server_error', (_, error) => console.error(error));
+for (const event of ['server_error', 'backchannel.error']) provider.on(event, (_, error) => console.error(event, error));
 const server = provider.listen(port, '127.0.0.1', () => console.log(`listening at ${issuer}`));
 process.on('SIGTERM', () => {
   server.closeAllConnections();

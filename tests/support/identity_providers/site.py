@@ -55,6 +55,8 @@ class RealProviders:
                     "client_secret": CLIENT_SECRET,
                     "redirect_uris": [f"{self.origin}/sso/oidc/callback"],
                     "post_logout_redirect_uris": [f"{self.origin}/signed-out"],
+                    "backchannel_logout_uri": f"{self.origin}/sso/oidc/back-channel",
+                    "backchannel_logout_session_required": True,
                 }
             ],
             people={ANN.login: {"oid": ANN.object_id, "preferred_username": ANN.login}},
@@ -62,8 +64,10 @@ class RealProviders:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            for part in (self.saml, self.oidc, self.server):
-                stack.enter_context(part)
+            stack.enter_context(self.server)
+            self.oidc.environment["NODE_EXTRA_CA_CERTS"] = str(self.server.certificate)
+            stack.enter_context(self.oidc)
+            stack.enter_context(self.saml)
             self._configure()
             self._stack = stack.pop_all()
         return self
