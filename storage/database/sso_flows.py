@@ -13,14 +13,14 @@ from enum import StrEnum
 from sqlalchemy import delete, func, insert, select
 
 from storage.database.engine import Database
-from storage.database.errors import Conflict, StoreUnavailable
+from storage.database.errors import Conflict
 from storage.database.sso_tables import sso_flows, sso_used
 
 HANDLE_BYTES = 32
 FLOW_S = 600.0
 """Seconds that a person has to sign in at the provider."""
 MAX_FLOWS = 100_000
-"""So many may be open at once; each is a request that needs no credential."""
+"""So many are kept; each is a request that needs no credential."""
 
 
 class Purpose(StrEnum):
@@ -58,14 +58,16 @@ class SsoFlows:
     def begin(self, flow: SsoFlow) -> str:
         """Keep a flow and give its handle, 43 characters that only its browser and the provider see.
 
-        Raises StoreUnavailable also when too many are open.
+        Where too many are open the oldest go: who begins them by the thousand shortens the time that a person has to
+        sign in, and stops nobody from beginning.
         """
         handle = secrets.token_urlsafe(HANDLE_BYTES)
         row = asdict(flow) | {"digest": digest_of(handle), "purpose": flow.purpose.value}
         with self._database.write() as connection:
-            open_flows = select(func.count()).select_from(sso_flows).where(sso_flows.c.expires_at > flow.created_at)
-            if connection.execute(open_flows).scalar_one() >= MAX_FLOWS:
-                raise StoreUnavailable("Too many sign-ins are under way.")
+            kept = connection.execute(select(func.count()).select_from(sso_flows)).scalar_one()
+            if kept >= MAX_FLOWS:
+                oldest = select(sso_flows.c.digest).order_by(sso_flows.c.expires_at).limit(kept - MAX_FLOWS + 1)
+                connection.execute(delete(sso_flows).where(sso_flows.c.digest.in_(oldest)))
             connection.execute(insert(sso_flows), row)
         return handle
 
