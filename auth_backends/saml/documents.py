@@ -24,6 +24,7 @@ METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
 DSIG = "http://www.w3.org/2000/09/xmldsig#"
 XENC = "http://www.w3.org/2001/04/xmlenc#"
 NAMES = {"samlp": SAMLP, "saml": SAML, "md": METADATA, "ds": DSIG, "xenc": XENC}
+_ID_NAMES = ("ID", "Id", "id", "{http://www.w3.org/XML/1998/namespace}id")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
 _ENCODING = re.compile(rb"^\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([^\"']{1,40})[\"']", re.IGNORECASE)
 
@@ -71,13 +72,14 @@ def _bounded(root: etree._Element) -> None:
     ids: set[str] = set()
     nodes = 0
     for element in root.iter():
-        nodes += 1 + len(element.attrib)
+        attributes = len(element.attrib)
+        nodes += 1 + attributes
         if nodes > MAX_NODES:
             raise SsoRefused(SsoReason.TOO_LARGE, f"the message has more than {MAX_NODES} elements and attributes")
         if isinstance(element, etree._ProcessingInstruction | etree._Entity):  # noqa: SLF001 - lxml has no other names for them
             raise SsoRefused(SsoReason.FORBIDDEN_XML, "the message has processing instructions or entities")
-        for name in ("ID", "Id", "id", "{http://www.w3.org/XML/1998/namespace}id"):
-            value = element.get(name) if isinstance(element.tag, str) else None
+        for name in _ID_NAMES if attributes else ():
+            value = element.get(name)
             if value is None:
                 continue
             if value in ids:
@@ -97,7 +99,11 @@ def _depth(root: etree._Element) -> int:
 
 def text_of(element: etree._Element | None) -> str:
     """Give the whole text of an element, whatever comments stand in it; empty for none."""
-    return "" if element is None else str(element.xpath("string()")).strip()  # itertext() would stop at a comment
+    if element is None:
+        return ""
+    if not len(element):  # nothing stands in it, no comment either
+        return (element.text or "").strip()
+    return str(element.xpath("string()")).strip()  # itertext() would stop at a comment
 
 
 def moment_of(text: str | None, what: str) -> float:

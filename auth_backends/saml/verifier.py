@@ -7,28 +7,21 @@ those of the Web Browser SSO profile (saml-profiles-2.0-os section 4.1.4) and sa
 
 from __future__ import annotations
 
-import base64
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 from lxml import etree
-from onelogin.saml2.utils import OneLogin_Saml2_Utils
-from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 
 from auth_backends.saml import conditions
+from auth_backends.saml.decryption import decrypted
 from auth_backends.saml.documents import NAMES, SAML, SAMLP, decoded, parsed, text_of
 from auth_backends.saml.parties import IdentityProvider, Rules, ServiceProvider
 from auth_backends.saml.persons import person_of
-from auth_backends.saml.signatures import (
-    certificate_in,
-    check_encryption,
-    checked_signature,
-    fingerprint_of,
-    no_other_signatures,
-)
+from auth_backends.saml.schema import check_schema
+from auth_backends.saml.signatures import checked_signature, no_other_signatures
+from auth_backends.saml.trust import canonical, check_signer
 from auth_backends.sso import Check, Person, SsoReason, SsoRefused
 
 log = structlog.get_logger(__name__)
@@ -37,7 +30,6 @@ SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
 _ASSERTION_SIGNATURE = "/samlp:Response/saml:Assertion/ds:Signature"
 _RESPONSE_SIGNATURE = "/samlp:Response/ds:Signature"
 T = TypeVar("T")
-_SCHEMA = "saml-schema-protocol-2.0.xsd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +50,7 @@ class VerifiedAssertion:
 
 
 class SamlVerifier:
-    """Pure and thread-safe: no I/O, and the time is a parameter."""
+    """Pure and thread-safe: no I/O after the first message, and the time is a parameter."""
 
     def __init__(self, idp: IdentityProvider, sp: ServiceProvider, rules: Rules) -> None:
         self._idp = idp
@@ -86,9 +78,9 @@ class SamlVerifier:
         steps.take("status", lambda: _status(root))
         steps.take("answer to our request", lambda: self._answers(root, request_id))
         steps.take("destination", lambda: self._destination(root))
-        whole = steps.take("decryption", lambda: self._decrypted(root))
+        whole = steps.take("decryption", lambda: decrypted(root, self._sp))
         assertion = steps.take("one assertion", lambda: _one_assertion(whole))
-        steps.take("schema", lambda: _valid(whole))
+        steps.take("schema", lambda: check_schema(whole))
         steps.take("issuer", lambda: self._issuer(whole, assertion))
         signed = steps.take("signature", lambda: self._signed(root, whole, assertion))
         steps.take("audience", lambda: conditions.audience(signed, self._sp.entity_id))
@@ -125,28 +117,6 @@ class SamlVerifier:
         if said != self._sp.acs_url:
             raise SsoRefused(SsoReason.WRONG_DESTINATION, f"the response was made for {said}, not {self._sp.acs_url}")
 
-    def _decrypted(self, root: etree._Element) -> etree._Element:
-        """Give the response with its assertion in the clear; a copy, so that the original's signature stays whole."""
-        found = root.findall("saml:EncryptedAssertion", NAMES)
-        if not found:
-            return root
-        if len(found) > 1 or root.find(".//saml:Assertion", NAMES) is not None:
-            raise SsoRefused(SsoReason.SEVERAL_ASSERTIONS, "there is more than one assertion")
-        check_encryption(found[0])
-        whole = copy.deepcopy(root)
-        encrypted = whole.find("saml:EncryptedAssertion", NAMES)
-        assert encrypted is not None  # noqa: S101 - the copy has what the original has
-        data = encrypted.find("xenc:EncryptedData", NAMES)
-        assert data is not None  # noqa: S101 - check_encryption has seen it
-        _bring_key_inside(encrypted, data)
-        try:
-            clear = OneLogin_Saml2_Utils.decrypt_element(data, self._sp.private_key_pem.reveal(), inplace=False)
-        except Exception:  # noqa: BLE001 - whatever xmlsec says, it may speak of the key
-            raise SsoRefused(SsoReason.NOT_DECRYPTED, "the assertion is not encrypted for our key") from None
-        assertion = parsed(etree.tostring(clear))  # what was hidden is held to the same rules
-        whole.replace(encrypted, assertion)
-        return parsed(etree.tostring(whole))
-
     def _issuer(self, whole: etree._Element, assertion: etree._Element) -> None:
         for element, is_required in ((whole, False), (assertion, True)):
             said = element.find("saml:Issuer", NAMES)
@@ -166,27 +136,9 @@ class SamlVerifier:
             no_other_signatures(
                 root, [one for one in (outer, root.find("saml:Assertion/ds:Signature", NAMES)) if one is not None]
             )
-            self._check(root, outer, _RESPONSE_SIGNATURE)
-        self._check(whole, inner, _ASSERTION_SIGNATURE)
-        canonical = etree.tostring(assertion, method="c14n", exclusive=True, with_comments=False)
-        return parsed(canonical)
-
-    def _check(self, root: etree._Element, signature: etree._Element, path: str) -> None:
-        shown = certificate_in(signature)
-        trusted = list(self._idp.certificates)
-        if not trusted and shown is not None and fingerprint_of(shown) in self._idp.fingerprints:
-            trusted = [shown]
-        if not trusted:
-            raise SsoRefused(SsoReason.UNKNOWN_SIGNING_KEY, "no certificate of the provider is known that fits")
-        for certificate in trusted:
-            pem = OneLogin_Saml2_Utils.format_cert(base64.b64encode(certificate).decode("ascii"))
-            document = copy.deepcopy(root)
-            if OneLogin_Saml2_Utils.validate_sign(document, cert=pem, xpath=path, raise_exceptions=False):
-                return
-        if shown is not None and shown not in trusted:
-            detail = f"it is signed by a certificate that is not the provider's (SHA-256 {fingerprint_of(shown)})"
-            raise SsoRefused(SsoReason.UNKNOWN_SIGNING_KEY, detail)
-        raise SsoRefused(SsoReason.BAD_SIGNATURE, "the signature does not fit what is signed")
+            check_signer(root, outer, _RESPONSE_SIGNATURE, self._idp)
+        check_signer(whole, inner, _ASSERTION_SIGNATURE, self._idp)
+        return parsed(canonical(assertion))
 
 
 class _Steps:
@@ -233,22 +185,3 @@ def _one_assertion(whole: etree._Element) -> etree._Element:
     if assertion.getparent() is not whole or not assertion.get("ID") or assertion.get("Version") != "2.0":
         raise SsoRefused(SsoReason.SEVERAL_ASSERTIONS, "the assertion does not stand where it belongs")
     return assertion
-
-
-def _valid(whole: etree._Element) -> None:
-    if isinstance(OneLogin_Saml2_XML.validate_xml(whole, _SCHEMA, False), str):
-        raise SsoRefused(SsoReason.MALFORMED, "the response breaks the schema of SAML")
-
-
-def _bring_key_inside(encrypted: etree._Element, data: etree._Element) -> None:
-    """Put an EncryptedKey that stands beside its data where xmlsec looks for it (saml-core-2.0-os section 6.1)."""
-    beside = encrypted.find("xenc:EncryptedKey", NAMES)
-    if beside is None:
-        return
-    info = data.find("ds:KeyInfo", NAMES)
-    if info is None:
-        info = etree.Element(f"{{{NAMES['ds']}}}KeyInfo")
-        data.insert(1, info)
-    for reference in info.findall("ds:RetrievalMethod", NAMES):
-        info.remove(reference)
-    info.append(beside)

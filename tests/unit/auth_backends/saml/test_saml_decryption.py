@@ -1,0 +1,213 @@
+"""Encrypted assertions as providers make them: ciphers, parameters of OAEP, and what needs no file or network."""
+
+from __future__ import annotations
+
+import base64
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import xmlsec
+from lxml import etree
+
+from auth_backends.saml.documents import DSIG, NAMES, XENC
+from auth_backends.sso import SsoReason, SsoRefused
+from tests.support.saml_changes import assertion_of, set_attribute
+from tests.support.saml_signer import OID, decoded_again, encoded
+from tests.unit.auth_backends.saml.conftest import REQUEST, Bench
+
+XENC11 = "http://www.w3.org/2009/xmlenc11#"
+OAEP, OAEP11 = f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep"
+CIPHERS = {"Aes128Cbc": 128, "Aes256Cbc": 256, "Aes128Gcm": 128, "Aes256Gcm": 256}
+Parameters = Callable[[Any], None]
+
+
+def encrypted(bench: Bench, cipher: str, algorithm: str, parameters: Parameters) -> str:
+    """A right response, encrypted by xmlsec with this cipher and way to send its key."""
+    root = decoded_again(bench.signer.response(REQUEST, bench.now))
+    data = xmlsec.template.encrypted_data_create(
+        root, getattr(xmlsec.constants, f"Transform{cipher}"), type=xmlsec.constants.TypeEncElement, ns="xenc"
+    )
+    xmlsec.template.encrypted_data_ensure_cipher_value(data)
+    info = xmlsec.template.encrypted_data_ensure_key_info(data, ns="ds")
+    key = xmlsec.template.add_encrypted_key(info, xmlsec.constants.TransformRsaOaep)
+    xmlsec.template.encrypted_data_ensure_cipher_value(key)
+    method = key.find("xenc:EncryptionMethod", NAMES)
+    method.set("Algorithm", algorithm)
+    parameters(method)
+    manager = xmlsec.KeysManager()
+    manager.add_key(xmlsec.Key.from_memory(bench.sp.certificate_pem, xmlsec.constants.KeyDataFormatCertPem))
+    context = xmlsec.EncryptionContext(manager)
+    context.key = xmlsec.Key.generate(xmlsec.constants.KeyDataAes, CIPHERS[cipher], xmlsec.constants.KeyDataTypeSession)
+    wrapper = etree.Element(f"{{{NAMES['saml']}}}EncryptedAssertion")
+    wrapper.append(context.encrypt_xml(data, decoded_again(encoded(assertion_of(root)))))
+    root.replace(assertion_of(root), wrapper)
+    return encoded(root)
+
+
+def says(digest: str = "", mask: str = "", label: str = "") -> Parameters:
+    """The parameters that are named; the others have their defaults."""
+
+    def change(method: Any) -> None:
+        if label:
+            etree.SubElement(method, f"{{{XENC}}}OAEPparams").text = base64.b64encode(label.encode()).decode()
+        if digest:
+            etree.SubElement(method, f"{{{DSIG}}}DigestMethod", Algorithm=digest)
+        if mask:
+            etree.SubElement(method, f"{{{XENC11}}}MGF", Algorithm=mask)
+
+    return change
+
+
+@pytest.mark.parametrize("cipher", CIPHERS)
+def test_each_cipher_of_the_list_is_read(bench: Bench, cipher: str) -> None:
+    """AES in both sizes and modes."""
+    assert bench.verify(encrypted(bench, cipher, OAEP, says())).person.subject == OID
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "parameters"),
+    [
+        (OAEP, says(digest=f"{DSIG}sha1")),
+        (OAEP, says(digest=f"{XENC}sha256")),
+        (OAEP, says(digest=f"{XENC}sha512", label="label")),
+        (OAEP11, says()),
+        (OAEP11, says(digest=f"{XENC}sha256", mask=f"{XENC11}mgf1sha256")),
+        (OAEP11, says(digest=f"{XENC}sha512", mask=f"{XENC11}mgf1sha1", label="label")),
+        (OAEP11, says(mask=f"{XENC11}mgf1sha512")),
+    ],
+    ids=range(7),
+)
+def test_each_way_to_send_the_key_is_read(bench: Bench, algorithm: str, parameters: Parameters) -> None:
+    """XML Encryption 1.1 section 5.5.2: digest, mask and label, and their defaults."""
+    assert bench.verify(encrypted(bench, "Aes256Gcm", algorithm, parameters)).person.subject == OID
+
+
+def of_key(path: str, change: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A change of what stands at this path in the encrypted key."""
+    return lambda root: change(next(root.iter(f"{{{XENC}}}EncryptedKey")).find(path, NAMES))
+
+
+def _twice(name: str) -> Callable[[Any], None]:
+    def change(method: Any) -> None:
+        for _ in range(2):
+            etree.SubElement(method, name, Algorithm=f"{XENC}sha256")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        of_key("xenc:EncryptionMethod", says(digest="urn:x:none")),
+        of_key("xenc:EncryptionMethod", says(digest=f"{XENC}sha256")),
+        of_key("xenc:EncryptionMethod", says(label="another")),
+        of_key("xenc:EncryptionMethod", _twice(f"{{{DSIG}}}DigestMethod")),
+        of_key("xenc:CipherData/xenc:CipherValue", lambda value: setattr(value, "text", "AAAA")),
+        of_key("xenc:CipherData/xenc:CipherValue", lambda value: setattr(value, "text", "%")),
+        of_key("xenc:CipherData", lambda data: data.clear()),
+        set_attribute(
+            "saml:EncryptedAssertion/xenc:EncryptedData/xenc:EncryptionMethod", "Algorithm", f"{XENC}aes128-cbc"
+        ),
+        lambda root: root.find(".//xenc:EncryptedData/xenc:CipherData", NAMES).clear(),
+    ],
+    ids=[
+        "unknown digest",
+        "another digest",
+        "another label",
+        "two digests",
+        "no RSA",
+        "no base64",
+        "no key",
+        "a shorter key",
+        "no data",
+    ],
+)
+def test_what_does_not_fit_is_not_opened(bench: Bench, change: Callable[[Any], None]) -> None:
+    """One reason for all: none tells what is inside."""
+    root = decoded_again(encrypted(bench, "Aes256Cbc", OAEP, says()))
+    change(root)
+
+    assert bench.reason(encoded(root)) is SsoReason.NOT_DECRYPTED
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process can open neither a file nor a socket."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            socket.socket()
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+def test_nothing_is_opened_to_verify_a_response(bench: Bench, *, encrypted: bool) -> None:
+    """Once the schema is read: no authorities of the system, no schema, no name that stands in the document."""
+    key = bench.sp.certificate_pem if encrypted else None
+
+    def name_a_schema(root: Any) -> None:
+        xsi = "{http://www.w3.org/2001/XMLSchema-instance}schemaLocation"
+        assertion_of(root).set(xsi, f"{NAMES['saml']} http://127.0.0.1:1/evil.xsd urn:x file:///dev/zero")
+
+    named = bench.signer.response(REQUEST, bench.now, unsigned=name_a_schema, encrypt_for=key)
+    response = bench.signer.response(REQUEST, bench.now, encrypt_for=key)
+    bench.verify(response)
+    with no_more_files():
+        subjects = [bench.verify(one).person.subject for one in (response, named)]
+
+    assert subjects == [OID, OID]
+
+
+def test_a_schema_that_a_document_names_is_not_fetched(bench: Bench) -> None:
+    """A listener stays alone, the answer is judged by SAML's own schema, and so is the next one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/evil.xsd"
+
+        def own_schema(root: Any) -> None:
+            root.set(
+                "{http://www.w3.org/2001/XMLSchema-instance}schemaLocation",
+                f"{NAMES['samlp']} {address} urn:x {address}",
+            )
+            root.append(etree.Element("{urn:x}more"))
+
+        reason = bench.reason(bench.signer.response(REQUEST, bench.now, signed=own_schema))
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+    assert reason is SsoReason.MALFORMED
+    assert bench.verify(bench.signer.response(REQUEST, bench.now)).person.subject == OID
+
+
+def test_threads_take_nothing_from_each_other(bench: Bench) -> None:
+    """Right and wrong ones at once, plain and encrypted: each gets its own answer."""
+    breaks = set_attribute("samlp:Status", "unknown", "x")
+    key = bench.sp.certificate_pem
+    responses = {
+        bench.signer.response(REQUEST, bench.now): OID,
+        bench.signer.response(REQUEST, bench.now, encrypt_for=key): OID,
+        bench.signer.response(REQUEST, bench.now, unsigned=breaks): "malformed",
+        bench.stranger.response(REQUEST, bench.now): "unknown_signing_key",
+        bench.stranger.response(REQUEST, bench.now, encrypt_for=key): "unknown_signing_key",
+        bench.signer.response("id-2", bench.now): "unknown_request",
+    }
+
+    def judged(response: str) -> str:
+        try:
+            return bench.verify(response).person.subject
+        except SsoRefused as refused:
+            return refused.reason.value
+
+    asked = list(responses) * 40
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(judged, asked))
+
+    assert answers == [responses[one] for one in asked]
