@@ -8,16 +8,13 @@ from typing import Any
 
 import pytest
 
-from auth_backends.saml.documents import NAMES
 from auth_backends.saml.parties import ENTRA_RULES, new_key_pair
 from auth_backends.sso import SsoReason, SsoRefused
-from tests.support.saml_changes import set_attribute, set_text, value_of
+from tests.support.saml_attacks.wrong_things import WRONG_THINGS
+from tests.support.saml_changes import set_attribute
 from tests.support.saml_signer import (
-    DISPLAY,
     GROUPS,
-    OBJECT_ID,
     OID,
-    TENANT_ID,
     certificate_der,
     moment,
 )
@@ -96,46 +93,9 @@ def test_clocks_may_differ_by_three_minutes(bench: Bench, skew: float) -> None:
 
 # Made for others, at another time, to another request ---------------------------------------------
 
-CONFIRMATION = "saml:Assertion/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData"
-AUDIENCE = "saml:Assertion/saml:Conditions/saml:AudienceRestriction"
-
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (set_text(f"{AUDIENCE}/saml:Audience", "https://other.example/"), SsoReason.WRONG_AUDIENCE),
-        (
-            set_text(f"{AUDIENCE}/saml:Audience", "https://files.example/sso/entra/metadata2"),
-            SsoReason.WRONG_AUDIENCE,
-        ),
-        (lambda root: root.find(AUDIENCE, NAMES).getparent().clear(), SsoReason.WRONG_AUDIENCE),
-        (set_attribute(CONFIRMATION, "Recipient", "https://other.example/acs"), SsoReason.WRONG_RECIPIENT),
-        (set_attribute(CONFIRMATION, "Recipient", None), SsoReason.WRONG_RECIPIENT),
-        (
-            set_attribute(f"{CONFIRMATION}/..", "Method", "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches"),
-            SsoReason.WRONG_RECIPIENT,
-        ),
-        (set_attribute("", "Destination", "https://other.example/acs"), SsoReason.WRONG_DESTINATION),
-        (set_attribute("", "Destination", "https://files.example/sso/entra/acs/more"), SsoReason.WRONG_DESTINATION),
-        (set_attribute("", "Destination", None), SsoReason.WRONG_DESTINATION),
-        (set_text("saml:Assertion/saml:Issuer", "https://sts.windows.net/other/"), SsoReason.WRONG_ISSUER),
-        (set_text("saml:Issuer", "https://sts.windows.net/other/"), SsoReason.WRONG_ISSUER),
-        (lambda root: setattr(value_of(root, TENANT_ID), "text", "another-tenant"), SsoReason.WRONG_TENANT),
-        (lambda root: value_of(root, TENANT_ID).getparent().set("Name", "x"), SsoReason.WRONG_TENANT),
-        (set_attribute(CONFIRMATION, "InResponseTo", "id-2"), SsoReason.UNKNOWN_REQUEST),
-        (set_attribute(CONFIRMATION, "InResponseTo", None), SsoReason.UNKNOWN_REQUEST),
-        (set_attribute("", "InResponseTo", "id-2"), SsoReason.UNKNOWN_REQUEST),
-        (set_attribute("", "InResponseTo", None), SsoReason.UNSOLICITED),
-        (set_attribute("", "Version", "1.1"), SsoReason.MALFORMED),
-        (set_attribute(CONFIRMATION, "NotOnOrAfter", None), SsoReason.MALFORMED),
-        (set_attribute("saml:Assertion/saml:Conditions", "NotOnOrAfter", "soon"), SsoReason.MALFORMED),
-        (lambda root: value_of(root, OBJECT_ID).getparent().set("Name", "x"), SsoReason.SUBJECT_MISSING),
-        (lambda root: setattr(value_of(root, OBJECT_ID), "text", ""), SsoReason.SUBJECT_MISSING),
-        (lambda root: value_of(root, DISPLAY).getparent().set("Name", OBJECT_ID), SsoReason.SUBJECT_MISSING),
-    ],
-    ids=range(23),
-)
+@pytest.mark.parametrize(("change", "reason"), WRONG_THINGS.values(), ids=WRONG_THINGS)
 def test_each_wrong_thing_alone_is_refused(
     bench: Bench, change: Callable[[Any], None], reason: SsoReason, *, encrypted: bool
 ) -> None:
