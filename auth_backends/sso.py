@@ -62,6 +62,14 @@ class SsoRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """A form that a browser posts to another site's address: how it carries a message that is not in an address."""
+
+    address: str
+    fields: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """Who signed in, as the provider says.
 

@@ -1,16 +1,18 @@
-"""Single logout, asked for by us or by the provider (saml-core-2.0-os section 3.7, by redirect)."""
+"""Single logout, asked for by us or by the provider (saml-core-2.0-os section 3.7), by redirect or POST."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lxml import etree
 
 from auth_backends.saml.documents import NAMES, SAML, SAMLP, moment_of, moment_text, text_of
 from auth_backends.saml.parties import MAX_SKEW_S, IdentityProvider, ServiceProvider
+from auth_backends.saml.posts import signed_form
 from auth_backends.saml.redirects import Message, signed_address
 from auth_backends.saml.requests import new_request_id
-from auth_backends.sso import SsoReason, SsoRefused
+from auth_backends.sso import Form, SsoReason, SsoRefused
 
 MAX_AGE_S = 600.0
 SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
@@ -45,33 +47,40 @@ class LogoutResponse:
     succeeded: bool
 
 
-def logout_request_url(
+def logout_request(
     idp: IdentityProvider, sp: ServiceProvider, who: SignedInAs, *, request_id: str, relay_state: str, now: float
-) -> str | None:
-    """Give the address that asks the provider to sign the person out, or None if it offers none."""
-    if idp.slo_url is None or not who.name_id:
+) -> str | Form | None:
+    """Give the address or form that asks the provider to sign the person out, or None if it offers none."""
+
+    def request(destination: str) -> bytes:
+        root = _message("LogoutRequest", request_id, destination, sp, now)
+        name = etree.SubElement(root, f"{{{SAML}}}NameID")
+        name.text = who.name_id
+        if who.name_id_format:
+            name.set("Format", who.name_id_format)
+        if who.session_index:
+            etree.SubElement(root, f"{{{SAMLP}}}SessionIndex").text = who.session_index
+        return bytes(etree.tostring(root))
+
+    if not who.name_id:
         return None
-    request = _message("LogoutRequest", request_id, idp.slo_url, sp, now)
-    name = etree.SubElement(request, f"{{{SAML}}}NameID")
-    name.text = who.name_id
-    if who.name_id_format:
-        name.set("Format", who.name_id_format)
-    if who.session_index:
-        etree.SubElement(request, f"{{{SAMLP}}}SessionIndex").text = who.session_index
-    return signed_address(idp.slo_url, "SAMLRequest", etree.tostring(request), relay_state, sp)
+    return _carried("SAMLRequest", request, (idp.slo_url, idp.slo_post_url), relay_state, sp)
 
 
-def logout_response_url(
+def logout_response(
     idp: IdentityProvider, sp: ServiceProvider, *, in_response_to: str, relay_state: str, now: float
-) -> str | None:
-    """Give the address that tells the provider that its request was carried out, or None if it wants none."""
-    if idp.slo_response_url is None:
-        return None
-    response = _message("LogoutResponse", new_request_id(), idp.slo_response_url, sp, now)
-    response.set("InResponseTo", in_response_to)
-    status = etree.SubElement(response, f"{{{SAMLP}}}Status")
-    etree.SubElement(status, f"{{{SAMLP}}}StatusCode", Value=SUCCESS)
-    return signed_address(idp.slo_response_url, "SAMLResponse", etree.tostring(response), relay_state, sp)
+) -> str | Form | None:
+    """Give the address or form that tells the provider that its request was carried out, or None if it wants none."""
+
+    def response(destination: str) -> bytes:
+        root = _message("LogoutResponse", new_request_id(), destination, sp, now)
+        root.set("InResponseTo", in_response_to)
+        status = etree.SubElement(root, f"{{{SAMLP}}}Status")
+        etree.SubElement(status, f"{{{SAMLP}}}StatusCode", Value=SUCCESS)
+        return bytes(etree.tostring(root))
+
+    places = (idp.slo_response_url, idp.slo_post_response_url)
+    return _carried("SAMLResponse", response, places, relay_state, sp)
 
 
 def read_logout(
@@ -102,6 +111,20 @@ def read_logout(
         raise SsoRefused(SsoReason.SUBJECT_MISSING, "the request names nobody in a form that is read here")
     indexes = frozenset(text_of(one) for one in root.findall("samlp:SessionIndex", NAMES))
     return LogoutRequest(root.get("ID") or "", name, indexes, message.relay_state, issued + MAX_AGE_S)
+
+
+def _carried(
+    kind: str,
+    message_to: Callable[[str], bytes],
+    places: tuple[str | None, str | None],
+    relay_state: str,
+    sp: ServiceProvider,
+) -> str | Form | None:
+    """By redirect where the provider has a place for it: it needs nobody to press a button."""
+    by_redirect, by_post = places
+    if by_redirect is not None:
+        return signed_address(by_redirect, kind, message_to(by_redirect), relay_state, sp)
+    return None if by_post is None else signed_form(by_post, kind, message_to(by_post), relay_state, sp)
 
 
 def _message(kind: str, id: str, destination: str, sp: ServiceProvider, now: float) -> etree._Element:  # noqa: A002 - the standard's name

@@ -67,15 +67,19 @@ def read_metadata(xml: bytes, *, entity_id: str | None = None) -> IdpMetadata:
     certificates = _certificates(descriptor)
     provider = IdentityProvider(
         entity_id=entity.get("entityID") or "",
-        sso_url=_location(descriptor, "SingleSignOnService", "Location") or "",
-        slo_url=_location(descriptor, "SingleLogoutService", "Location"),
-        slo_response_url=_location(descriptor, "SingleLogoutService", "ResponseLocation")
-        or _location(descriptor, "SingleLogoutService", "Location"),
+        sso_url=_location(descriptor, "SingleSignOnService") or "",
+        slo_url=_location(descriptor, "SingleLogoutService"),
+        slo_response_url=_answers_at(descriptor, REDIRECT),
+        slo_post_url=_location(descriptor, "SingleLogoutService", POST),
+        slo_post_response_url=_answers_at(descriptor, POST),
         certificates=tuple(one.der for one in certificates),
     )
     if not provider.sso_url:
         raise MetadataInvalid("The metadata name no address for signing in by HTTP redirect.")
-    for url in (provider.sso_url, provider.slo_url, provider.slo_response_url):
+    for url in (
+        *(provider.sso_url, provider.slo_url, provider.slo_response_url),
+        *(provider.slo_post_url, provider.slo_post_response_url),
+    ):
         _check_url(url)
     try:
         tenant = urlsplit(provider.entity_id)
@@ -87,8 +91,8 @@ def read_metadata(xml: bytes, *, entity_id: str | None = None) -> IdpMetadata:
     return IdpMetadata(provider, certificates, valid_until)
 
 
-def own_metadata(sp: ServiceProvider) -> bytes:
-    """Give our metadata for one provider."""
+def own_metadata(sp: ServiceProvider, *, by_fingerprint: bool = False) -> bytes:
+    """Give our metadata for one provider; one that is known by fingerprints shall sign out by HTTP POST alone."""
     root = etree.Element(f"{{{METADATA}}}EntityDescriptor", nsmap={None: METADATA, "ds": NAMES["ds"]})
     root.set("entityID", sp.entity_id)
     described = etree.SubElement(root, f"{{{METADATA}}}SPSSODescriptor")
@@ -101,7 +105,8 @@ def own_metadata(sp: ServiceProvider) -> bytes:
         info = etree.SubElement(key, f"{{{NAMES['ds']}}}KeyInfo")
         data = etree.SubElement(info, f"{{{NAMES['ds']}}}X509Data")
         etree.SubElement(data, f"{{{NAMES['ds']}}}X509Certificate").text = certificate
-    etree.SubElement(described, f"{{{METADATA}}}SingleLogoutService", Binding=REDIRECT, Location=sp.slo_url)
+    for binding in (POST,) if by_fingerprint else (REDIRECT, POST):
+        etree.SubElement(described, f"{{{METADATA}}}SingleLogoutService", Binding=binding, Location=sp.slo_url)
     consumer = etree.SubElement(described, f"{{{METADATA}}}AssertionConsumerService", Binding=POST, Location=sp.acs_url)
     consumer.set("index", "0")
     consumer.set("isDefault", "true")
@@ -142,11 +147,19 @@ def _descriptor(entity: etree._Element) -> etree._Element:
     return found[0]
 
 
-def _location(descriptor: etree._Element, service: str, attribute: str) -> str | None:
+def _location(
+    descriptor: etree._Element, service: str, binding: str = REDIRECT, attribute: str = "Location"
+) -> str | None:
     for one in descriptor.findall(f"md:{service}", NAMES):
-        if one.get("Binding") == REDIRECT and one.get(attribute):
+        if one.get("Binding") == binding and one.get(attribute):
             return str(one.get(attribute))
     return None
+
+
+def _answers_at(descriptor: etree._Element, binding: str) -> str | None:
+    """Give where answers of single logout go: their own address, or that of requests (saml-metadata-2.0-os 2.2.2)."""
+    own = _location(descriptor, "SingleLogoutService", binding, "ResponseLocation")
+    return own or _location(descriptor, "SingleLogoutService", binding)
 
 
 def _certificates(descriptor: etree._Element) -> tuple[SigningCertificate, ...]:

@@ -24,13 +24,16 @@ class IdentityProvider:
     """An identity provider as its metadata (or an admin) describe it.
 
     ``certificates`` are DER; ``fingerprints`` SHA-256 in lower-case hex, which count where there are no certificates.
-    ``logout_issuers`` may issue messages of single logout besides ``entity_id``.
+    ``logout_issuers`` may issue messages of single logout besides ``entity_id``. The addresses of single logout are
+    for HTTP redirect and, with ``post``, for HTTP POST.
     """
 
     entity_id: str
     sso_url: str
     slo_url: str | None = None
     slo_response_url: str | None = None
+    slo_post_url: str | None = None
+    slo_post_response_url: str | None = None
     certificates: tuple[bytes, ...] = ()
     fingerprints: frozenset[str] = frozenset()
     logout_issuers: frozenset[str] = frozenset()

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_plus
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from lxml import etree
 
+from auth_backends.saml.algorithms import RSA_SHA256, SIGNATURES, is_signed_by
 from auth_backends.saml.documents import decoded, parsed
+from auth_backends.saml.own_key import private_key
 from auth_backends.saml.parties import IdentityProvider, ServiceProvider
 from auth_backends.sso import SsoReason, SsoRefused
 
-RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 MAX_MESSAGE = 64 * 1024
 MAX_QUERY = 96 * 1024
-_HASHES = {
-    RSA_SHA256: hashes.SHA256(),
-    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384": hashes.SHA384(),
-    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512": hashes.SHA512(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +40,7 @@ def signed_address(url: str, kind: str, xml: bytes, relay_state: str, sp: Servic
     if relay_state:
         query += f"&RelayState={quote(relay_state, safe='')}"
     query += f"&SigAlg={quote(RSA_SHA256, safe='')}"
-    key = serialization.load_pem_private_key(sp.private_key_pem.reveal().encode(), None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        message = "the key of a SAML service provider must be RSA"
-        raise TypeError(message)
-    signature = key.sign(query.encode("ascii"), padding.PKCS1v15(), hashes.SHA256())
+    signature = private_key(sp).sign(query.encode("ascii"), padding.PKCS1v15(), hashes.SHA256())
     signed = f"{query}&Signature={quote(base64.b64encode(signature).decode('ascii'), safe='')}"
     return f"{url}{'&' if '?' in url else '?'}{signed}"
 
@@ -63,30 +55,32 @@ def verified_message(query: str, idp: IdentityProvider) -> Message:
         if name in raw:
             raise SsoRefused(SsoReason.MALFORMED, f"{name} stands twice in the query")
         raw[name] = value
-    kinds = [name for name in ("SAMLRequest", "SAMLResponse") if name in raw]
-    if len(kinds) != 1:
-        raise SsoRefused(SsoReason.MALFORMED, "the query holds no message, or two")
-    (kind,) = kinds
+    kind = kind_of(raw)
     if "Signature" not in raw or "SigAlg" not in raw:
         raise SsoRefused(SsoReason.NOT_SIGNED, "the message is not signed")
-    algorithm = _HASHES.get(unquote_plus(raw["SigAlg"]))
-    if algorithm is None:
-        raise SsoRefused(SsoReason.FORBIDDEN_ALGORITHM, f"the message is signed by {unquote_plus(raw['SigAlg'])[:200]}")
+    algorithm = unquote_plus(raw["SigAlg"])
+    if algorithm not in SIGNATURES:
+        raise SsoRefused(SsoReason.FORBIDDEN_ALGORITHM, f"the message is signed by {algorithm[:200]}")
     signed = "&".join(f"{name}={raw[name]}" for name in (kind, "RelayState", "SigAlg") if name in raw)
     _verify(decoded(unquote_plus(raw["Signature"])), signed.encode("utf-8", "replace"), algorithm, idp)
     return Message(kind, parsed(_inflated(decoded(unquote_plus(raw[kind])))), unquote_plus(raw.get("RelayState", "")))
 
 
-def _verify(signature: bytes, signed: bytes, algorithm: hashes.HashAlgorithm, idp: IdentityProvider) -> None:
+def kind_of(fields: Mapping[str, str]) -> str:
+    """Say which of the two messages stands in a query or form. Raises SsoRefused where none does, or both."""
+    kinds = [name for name in ("SAMLRequest", "SAMLResponse") if name in fields]
+    if len(kinds) != 1:
+        raise SsoRefused(SsoReason.MALFORMED, "there is no message, or two")
+    return kinds[0]
+
+
+def _verify(signature: bytes, signed: bytes, algorithm: str, idp: IdentityProvider) -> None:
+    if not idp.certificates:  # a query shows no certificate that could be held against a fingerprint
+        raise SsoRefused(SsoReason.UNKNOWN_SIGNING_KEY, "the provider is known by fingerprints: let it use HTTP POST")
     for certificate in idp.certificates:
         key = x509.load_der_x509_certificate(certificate).public_key()
-        if not isinstance(key, rsa.RSAPublicKey):
-            continue
-        try:
-            key.verify(signature, signed, padding.PKCS1v15(), algorithm)
-        except InvalidSignature:
-            continue
-        return
+        if is_signed_by(key, algorithm, signature, signed):
+            return
     raise SsoRefused(SsoReason.BAD_SIGNATURE, "the message is signed by no certificate of the provider")
 
 

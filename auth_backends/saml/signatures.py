@@ -12,15 +12,12 @@ import hashlib
 
 from lxml import etree
 
+from auth_backends.saml.algorithms import SIGNATURES
 from auth_backends.saml.documents import DSIG, NAMES, SAML, XENC
 from auth_backends.sso import SsoReason, SsoRefused
 
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 ENVELOPED = f"{DSIG}enveloped-signature"
-SIGNATURES = frozenset(
-    f"http://www.w3.org/2001/04/xmldsig-more#{name}"
-    for name in ("rsa-sha256", "rsa-sha384", "rsa-sha512", "ecdsa-sha256", "ecdsa-sha384", "ecdsa-sha512")
-)
 DIGESTS = frozenset({f"{XENC}sha256", f"{XENC}sha512", "http://www.w3.org/2001/04/xmldsig-more#sha384"})
 DATA_CIPHERS = frozenset(
     {f"{XENC}aes128-cbc", f"{XENC}aes256-cbc"}

@@ -55,7 +55,9 @@ OKTA_SAML = _steps(
     Attribute Statements: uid, format Unspecified, value user.id; mail: user.email; displayName: user.displayName. The
     user's id never changes; people are linked by it, so do not send an e-mail address as uid.
 
-    Show Advanced Settings: Response and Assertion Signature: Signed, algorithm RSA-SHA256, digest SHA256.
+    Show Advanced Settings: Response and Assertion Signature: Signed, algorithm RSA-SHA256, digest SHA256. For single
+    logout: Signature Certificate: that of our metadata, {metadata} ; Enable Single Logout: Single Logout URL {slo} and
+    SP Issuer {entity_id}
 
     Sign On, Metadata URL: quaymaster provider set {name} --metadata-url=URL
     """
@@ -74,7 +76,7 @@ OKTA_OIDC = _steps(
 ANY_SAML = _steps(
     """
     Give the provider our metadata, {metadata} , or these values: entity ID {entity_id} , assertion consumer service by
-    POST {acs} , single logout by redirect {slo}
+    POST {acs} , single logout by redirect or POST {slo} . It must sign its messages of single logout.
 
     It must sign assertions with RSA or ECDSA and SHA-2, and send an attribute that never changes for a person:
     quaymaster provider set {name} --metadata-url=URL --subject-claim=ATTRIBUTE

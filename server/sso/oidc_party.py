@@ -17,7 +17,7 @@ from config.settings import Settings
 from config.sso import SsoProvider, SsoVendor
 from server.sso.addresses import SsoAddresses, origin_of
 from server.sso.fetching import fetcher_for
-from server.sso.party import Hints, LogoutAnswer, LogoutRequest, Vouched
+from server.sso.party import Carried, Hints, LogoutAnswer, LogoutRequest, Vouched
 from storage.database.portal_sessions import LogoutWord
 from storage.database.sso_flows import SsoFlow
 from storage.database.store import Store
@@ -81,7 +81,7 @@ class OidcParty:
         """Give the address of RP-initiated logout, if the provider has one."""
         return self.relying_party.logout_url(logout.get("id_token_hint") or None, handle)
 
-    def read_logout(self, query: str, now: float) -> LogoutRequest | LogoutAnswer:  # noqa: ARG002 - as the protocol has it
+    def read_logout(self, carried: Carried, now: float) -> LogoutRequest | LogoutAnswer:  # noqa: ARG002 - as the protocol has it
         """Refuse: these are messages of SAML."""
         raise SsoRefused(SsoReason.NOT_CONFIGURED, "the provider speaks OpenID Connect")
 

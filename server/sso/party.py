@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from auth_backends.sso import Check, Person
+from auth_backends.sso import Check, Form, Person
 from storage.database.portal_sessions import LogoutWord
 from storage.database.sso_flows import SsoFlow
 
@@ -42,10 +42,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class LogoutRequest:
-    """A provider signs somebody out through a browser; ``answer_address`` is where that takes our answer."""
+    """A provider signs somebody out through a browser; ``answer`` is how that takes our answer there, if at all."""
 
     word: LogoutWord
-    answer_address: str
+    answer: str | Form | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ class LogoutAnswer:
 
     handle: str
     in_response_to: str
+
+
+Carried = str | Mapping[str, str]
+"""What a browser brought to the address of single logout: the raw query of a redirect, or the fields of a form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,11 @@ class Party(Protocol):
     def finish(self, answer: Mapping[str, str], flow: SsoFlow | None, now: float) -> Vouched:
         """Verify the answer to a flow; ``flow`` None where the provider began."""
 
-    def sign_out(self, logout: Mapping[str, str], handle: str, request_id: str, now: float) -> str | None:
-        """Give the address at the provider where the browser is sent to sign out there, or None if it has none."""
+    def sign_out(self, logout: Mapping[str, str], handle: str, request_id: str, now: float) -> str | Form | None:
+        """Give the address or form by which the browser signs out at the provider, or None if it has none."""
 
-    def read_logout(self, query: str, now: float) -> LogoutRequest | LogoutAnswer:
-        """Verify a message of single logout, given as the raw query of the redirect binding."""
+    def read_logout(self, carried: Carried, now: float) -> LogoutRequest | LogoutAnswer:
+        """Verify a message of single logout."""
 
     def read_back_channel(self, token: str, now: float) -> LogoutWord:
         """Verify a logout token that the provider's server posted to us (OpenID Connect Back-Channel Logout 1.0)."""

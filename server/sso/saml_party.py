@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from auth_backends.api import Clock
 from auth_backends.saml.logout import (
     LogoutResponse,
     SignedInAs,
-    logout_request_url,
-    logout_response_url,
+    logout_request,
+    logout_response,
     read_logout,
 )
 from auth_backends.saml.metadata import own_metadata
-from auth_backends.saml.parties import ENTRA_RULES, GENERIC_RULES, Rules, ServiceProvider
-from auth_backends.saml.redirects import verified_message
+from auth_backends.saml.parties import ENTRA_RULES, GENERIC_RULES, IdentityProvider, Rules, ServiceProvider
+from auth_backends.saml.posts import posted_message
+from auth_backends.saml.redirects import Message, verified_message
 from auth_backends.saml.requests import new_request_id, sign_in_url
 from auth_backends.saml.verifier import SamlVerifier, VerifiedAssertion
-from auth_backends.sso import SsoReason, SsoRefused
+from auth_backends.sso import Form, SsoReason, SsoRefused
 from config.settings import Settings
 from config.sso import SsoProvider, SsoVendor
 from server.sso.addresses import SsoAddresses, origin_of
 from server.sso.fetching import fetcher_for
 from server.sso.own_key import own_key
-from server.sso.party import Hints, LogoutAnswer, LogoutRequest, Vouched
+from server.sso.party import Carried, Hints, LogoutAnswer, LogoutRequest, Vouched
 from server.sso.saml_metadata import SamlMetadata
 from storage.database.portal_sessions import LogoutWord
 from storage.database.sso_flows import SsoFlow
 from storage.database.store import Store
 
+T = TypeVar("T")
 _OF_AN_OLD_KEY = frozenset({SsoReason.UNKNOWN_SIGNING_KEY, SsoReason.BAD_SIGNATURE})
 
 
@@ -73,12 +76,11 @@ class SamlParty:
     def finish(self, answer: Mapping[str, str], flow: SsoFlow | None, now: float) -> Vouched:
         """Verify a response; a certificate that is not known is looked for in the provider's metadata of today."""
         response, request_id = answer.get("SAMLResponse", ""), None if flow is None else flow.request_id
-        try:
-            verified = self._verified(response, request_id, now)
-        except SsoRefused as refused:
-            if refused.reason not in _OF_AN_OLD_KEY or not self.described.follow():
-                raise
-            verified = self._verified(response, request_id, now)
+
+        def verified_by(idp: IdentityProvider) -> VerifiedAssertion:
+            return SamlVerifier(idp, self._us(), self._rules).verify(response, request_id=request_id, now=now)
+
+        verified = self._followed(verified_by)
         logout = {
             "name_id": verified.name_id,
             "name_id_format": verified.name_id_format,
@@ -86,25 +88,29 @@ class SamlParty:
         }
         return Vouched(verified.person, verified.assertion_id, verified.not_on_or_after, logout, verified.checks)
 
-    def sign_out(self, logout: Mapping[str, str], handle: str, request_id: str, now: float) -> str | None:
-        """Give the address of the signed request to sign out."""
+    def sign_out(self, logout: Mapping[str, str], handle: str, request_id: str, now: float) -> str | Form | None:
+        """Give the signed request to sign out."""
         who = SignedInAs(logout.get("name_id", ""), logout.get("name_id_format", ""), logout.get("session_index", ""))
-        return logout_request_url(
+        return logout_request(
             self.described.provider(), self._us(), who, request_id=request_id, relay_state=handle, now=now
         )
 
-    def read_logout(self, query: str, now: float) -> LogoutRequest | LogoutAnswer:
+    def read_logout(self, carried: Carried, now: float) -> LogoutRequest | LogoutAnswer:
         """Verify a message of single logout and read it."""
+
+        def message_of(idp: IdentityProvider) -> Message:
+            return verified_message(carried, idp) if isinstance(carried, str) else posted_message(carried, idp)
+
+        message = self._followed(message_of)
         idp = self.described.provider()
-        message = verified_message(query, idp)
         said = read_logout(message, idp, self._us(), now)
         if isinstance(said, LogoutResponse):
             return LogoutAnswer(said.relay_state, said.in_response_to)
-        address = logout_response_url(idp, self._us(), in_response_to=said.id, relay_state=said.relay_state, now=now)
+        answer = logout_response(idp, self._us(), in_response_to=said.id, relay_state=said.relay_state, now=now)
         named = {"name_id": frozenset({said.name_id})}
         if said.session_indexes:
             named["session_index"] = said.session_indexes
-        return LogoutRequest(LogoutWord(self._name, said.id, said.until, named), address or "")
+        return LogoutRequest(LogoutWord(self._name, said.id, said.until, named), answer)
 
     def read_back_channel(self, token: str, now: float) -> LogoutWord:  # noqa: ARG002 - as the protocol has it
         """Refuse: in SAML the browser carries all messages."""
@@ -112,11 +118,16 @@ class SamlParty:
 
     def metadata(self) -> bytes:
         """Give our metadata for this provider."""
-        return own_metadata(self._us())
+        return own_metadata(self._us(), by_fingerprint=bool(self._provider.fingerprints))
 
-    def _verified(self, response: str, request_id: str | None, now: float) -> VerifiedAssertion:
-        verifier = SamlVerifier(self.described.provider(), self._us(), self._rules)
-        return verifier.verify(response, request_id=request_id, now=now)
+    def _followed(self, verify: Callable[[IdentityProvider], T]) -> T:
+        """Verify by what is known of the provider and, where the key may be new, by its metadata of today."""
+        try:
+            return verify(self.described.provider())
+        except SsoRefused as refused:
+            if refused.reason not in _OF_AN_OLD_KEY or not self.described.follow():
+                raise
+        return verify(self.described.provider())
 
     def _us(self) -> ServiceProvider:
         if self._known is None:

@@ -7,9 +7,9 @@ import time
 import structlog
 
 from auth_backends.api import Clock
-from auth_backends.sso import SsoReason, SsoRefused
+from auth_backends.sso import Form, SsoReason, SsoRefused
 from server.portal import Portal
-from server.sso.party import LogoutAnswer, LogoutRequest
+from server.sso.party import Carried, LogoutAnswer, LogoutRequest
 from server.sso.providers import SignInProviders
 from storage.database.portal_sessions import LogoutWord, PortalSession
 from storage.database.sso_flows import FLOW_S, Purpose, SsoFlow, digest_of
@@ -33,8 +33,8 @@ class SsoSignOut:
         """Give our SAML metadata for this provider. Raises SsoRefused if people do not sign in there by SAML."""
         return self._providers.party(provider).metadata()
 
-    def from_here(self, cookie: str, browser: str) -> str | None:
-        """End the session of this cookie, and give the address at the provider that ends the one there, if any."""
+    def from_here(self, cookie: str, browser: str) -> str | Form | None:
+        """End the session of this cookie, and give the address or form that ends the one at the provider, if any."""
         session = self._store.portal.find(cookie) if cookie else None
         if session is None:
             return None
@@ -47,13 +47,13 @@ class SsoSignOut:
             log.info("sso.no_single_logout", provider=session.provider, reason=refused.reason.value)
             return None
 
-    def from_provider(self, provider: str, query: str, peer: str) -> str:
-        """Take a message of single logout, and give the address where the browser goes on. Raises SsoRefused."""
+    def from_provider(self, provider: str, carried: Carried, peer: str) -> str | Form:
+        """Take a message of single logout, and give how the browser goes on. Raises SsoRefused."""
         now = self._clock()
-        match self._providers.party(provider).read_logout(query, now):
+        match self._providers.party(provider).read_logout(carried, now):
             case LogoutRequest() as request:
                 self._carry_out(request.word, "single_logout", peer, now)
-                return request.answer_address or SIGNED_OUT
+                return request.answer or SIGNED_OUT
             case LogoutAnswer() as answer:
                 flow = self._store.sso_flows.take(answer.handle, now)
                 if flow is None or flow.provider != provider or flow.purpose is not Purpose.SIGN_OUT:
@@ -84,7 +84,7 @@ class SsoSignOut:
         )
         return ended.sessions
 
-    def _onward(self, session: PortalSession, browser: str) -> str | None:
+    def _onward(self, session: PortalSession, browser: str) -> str | Form | None:
         party, now = self._providers.party(session.provider), self._clock()
         request_id, _ = party.new_request()
         flow = SsoFlow(

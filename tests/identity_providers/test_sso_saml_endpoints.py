@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from auth_backends.saml.documents import NAMES, parsed, text_of
-from auth_backends.saml.logout import SignedInAs, logout_request_url, logout_response_url
+from auth_backends.saml.logout import SignedInAs, logout_request, logout_response
 from auth_backends.saml.parties import ServiceProvider
 from auth_backends.ssh_keys import generate_key_pair
 from config.settings import Settings
@@ -427,14 +427,15 @@ def test_signing_out_here_goes_on_to_the_provider(site: SsoSite, browser: SsoBro
     query = {name: values[0] for name, values in parse_qs(urlsplit(html.unescape(away[1])).query).items()}
     request = parsed(zlib.decompress(base64.b64decode(query["SAMLRequest"]), wbits=-15))
     us = replace(site.signer.idp(), slo_response_url=site.signer.acs_url.replace("/acs", "/slo"))
-    back = logout_response_url(
+    back = logout_response(
         us,
         ServiceProvider(site.signer.issuer, "", "", site.signer.pair.private_key_pem, site.signer.pair.certificate_pem),
         in_response_to=str(request.get("ID")),
         relay_state=query["RelayState"],
         now=time.time(),
     )
-    landed = browser.get(f"/sso/entra/slo?{urlsplit(back or '').query}")
+    assert isinstance(back, str)
+    landed = browser.get(f"/sso/entra/slo?{urlsplit(back).query}")
 
     assert browser.name() is None
     assert text_of(request.find("saml:NameID", NAMES)) == "ann@contoso.test"
@@ -445,7 +446,7 @@ def provider_signs_out(site: SsoSite, name: str, signer: EntraSigner | None = No
     """The query with which a provider signs somebody out."""
     maker = signer or site.signer
     us = replace(site.signer.idp(), slo_url=site.signer.acs_url.replace("/acs", "/slo"))
-    url = logout_request_url(
+    url = logout_request(
         us,
         ServiceProvider(site.signer.issuer, "", "", maker.pair.private_key_pem, maker.pair.certificate_pem),
         SignedInAs(name, "", ""),
@@ -453,7 +454,8 @@ def provider_signs_out(site: SsoSite, name: str, signer: EntraSigner | None = No
         relay_state="r",
         now=time.time(),
     )
-    return urlsplit(url or "").query
+    assert isinstance(url, str)
+    return urlsplit(url).query
 
 
 def test_the_provider_signs_a_person_out(site: SsoSite, browser: SsoBrowser) -> None:

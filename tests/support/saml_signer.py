@@ -6,11 +6,16 @@ import base64
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import xmlsec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from lxml import etree
 
+from auth_backends.api import Secret
 from auth_backends.saml.documents import DSIG, NAMES, SAML, SAMLP
 from auth_backends.saml.parties import IdentityProvider, KeyPair, ServiceProvider, new_key_pair
 
@@ -57,7 +62,7 @@ class EntraSigner:
     def idp(self, *more: KeyPair) -> IdentityProvider:
         """The provider as its metadata would describe it."""
         certificates = tuple(certificate_der(pair) for pair in (self.pair, *more))
-        return IdentityProvider(self.issuer, SSO_URL, SSO_URL, SSO_URL, certificates)
+        return IdentityProvider(self.issuer, SSO_URL, SSO_URL, SSO_URL, certificates=certificates)
 
     def response(
         self,
@@ -183,11 +188,31 @@ def signature_in(element: etree._Element) -> etree._Element:
 
 
 def _sig(name: str) -> str:
-    return {"RSA_SHA256": "RsaSha256", "RSA_SHA1": "RsaSha1"}[name]
+    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def _dig(name: str) -> str:
     return {"SHA256": "Sha256", "SHA1": "Sha1"}[name]
+
+
+def ec_key_pair(now: float) -> KeyPair:
+    """A key on P-256 with a certificate that it signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "idp")])
+    begins = datetime.fromtimestamp(now, UTC) - timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=365))
+        .sign(key, hashes.SHA256())
+    )
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    return KeyPair(Secret(key.private_bytes(*form).decode()), pem)
 
 
 def idp_metadata(signer: EntraSigner, *more: KeyPair) -> bytes:

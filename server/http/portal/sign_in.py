@@ -10,10 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from auth_backends.api import FrontEnd, Granted, Password, Reason, Secret, TryLater
+from auth_backends.sso import Form
 from server.http.portal import cookies
 from server.http.portal.desk import Desk, peer_of
 from server.http.portal.forms import BadForm, form_of
 from server.http.portal.pages import sent_to
+from server.http.sso.onward import onward
 from server.sso.addresses import safe_return
 from server.sso.providers import Button
 
@@ -112,13 +114,15 @@ class SignInRoutes:
         cookie = cookies.session_of(request) or ""
         if not self._desk.is_from_here(request) or not cookies.is_form_token(cookie, fields.get("form", "")):
             return sent_to("/account")
-        address = await self._desk.bridge.abroad(self._desk.sso.sign_out.from_here, cookie, cookies.browser_of(request))
+        where = await self._desk.bridge.abroad(self._desk.sso.sign_out.from_here, cookie, cookies.browser_of(request))
         words = "You are signed out here, and will be at your sign-in service."
-        response = (
-            sent_to("/signed-out")
-            if address is None
-            else self._desk.pages.page("leaving.html", {"address": address, "words": words})
-        )
+        match where:
+            case None:
+                response = sent_to("/signed-out")
+            case Form():
+                response = onward(self._desk.pages, where)
+            case str():
+                response = self._desk.pages.page("leaving.html", {"address": where, "words": words})
         cookies.forget_session(response)
         return response
 

@@ -15,6 +15,7 @@ from server.http.portal import cookies
 from server.http.portal.desk import Desk, peer_of
 from server.http.portal.forms import BadForm, fields_of, form_of
 from server.http.portal.pages import HEADERS, sent_to
+from server.http.sso.onward import onward
 from server.http.sso.turns import NoTurn, Turns
 from server.sso.addresses import safe_return
 from server.sso.party import Hints, Reply
@@ -32,7 +33,7 @@ UNREACHABLE = (
 )
 
 MAX_LOGOUT_FORM = 96 * 1024
-"""Bytes of a form with a logout token, whose own limit is 64 KiB."""
+"""Bytes of a form with a logout token or a message of single logout, whose own limit is 64 KiB."""
 BACK_CHANNEL_AT_ONCE = 2
 """So many logout tokens are verified at a time by a worker: strangers may send them, and people wait to sign in."""
 
@@ -53,7 +54,7 @@ class SsoRoutes:
             Route("/sso/{provider}/acs", self.acs, methods=["POST"]),
             Route("/sso/{provider}/callback", self.callback, methods=["GET"]),
             Route("/sso/{provider}/metadata", self.metadata, methods=["GET"]),
-            Route("/sso/{provider}/slo", self.slo, methods=["GET"]),
+            Route("/sso/{provider}/slo", self.slo, methods=["GET", "POST"]),
             Route("/sso/{provider}/back-channel", self.back_channel, methods=["POST"]),
         ]
 
@@ -99,19 +100,23 @@ class SsoRoutes:
         return Response(xml, 200, HEADERS, media_type="application/samlmetadata+xml")
 
     async def slo(self, request: Request) -> Response:
-        """Take a request or an answer of single logout (HTTP redirect binding)."""
-        provider, query = request.path_params["provider"], request.url.query
+        """Take a request or an answer of single logout, by HTTP redirect or POST (saml-bindings-2.0-os 3.4, 3.5)."""
+        provider = request.path_params["provider"]
         try:
+            carried = request.url.query if request.method != "POST" else await form_of(request, MAX_LOGOUT_FORM)
             async with self._turns.turn(provider):
-                address = await self._desk.bridge.abroad(
-                    self._desk.sso.sign_out.from_provider, provider, query, peer_of(request)
+                where = await self._desk.bridge.abroad(
+                    self._desk.sso.sign_out.from_provider, provider, carried, peer_of(request)
                 )
         except NoTurn:
             return self._notice("Sign-out failed", LATER, 503)
-        except SsoRefused as refused:
-            log.warning("sso.sign_out_refused", provider=provider, reason=refused.reason.value)
+        except (BadForm, SsoRefused) as refused:
+            reason = refused.reason.value if isinstance(refused, SsoRefused) else "no_form"
+            log.warning(
+                "sso.sign_out_refused", provider=provider, reason=reason, detail=str(refused), peer=peer_of(request)
+            )
             return self._notice("Sign-out failed", "This sign-out could not be carried out.", 400)
-        return sent_to(address)
+        return onward(self._desk.pages, where)
 
     async def back_channel(self, request: Request) -> Response:
         """Take a logout token from the provider's server (OpenID Connect Back-Channel Logout 1.0 sections 2.5, 2.8)."""

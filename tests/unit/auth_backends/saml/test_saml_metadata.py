@@ -15,6 +15,7 @@ from tests.support.saml_signer import ISSUER, SSO_URL, certificate_der, idp_meta
 from tests.unit.auth_backends.saml.conftest import Bench
 
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 
 
 def test_entra_like_metadata_are_read(bench: Bench) -> None:
@@ -137,8 +138,55 @@ def test_our_own_metadata_are_valid_and_name_our_addresses(bench: Bench) -> None
     assert not isinstance(OneLogin_Saml2_XML.validate_xml(xml, "saml-schema-metadata-2.0.xsd", False), str)
     assert root.get("entityID") == bench.sp.entity_id
     assert root.find(".//md:AssertionConsumerService", NAMES).get("Location") == bench.sp.acs_url
-    assert root.find(".//md:SingleLogoutService", NAMES).get("Location") == bench.sp.slo_url
+    sign_outs = [(one.get("Binding"), one.get("Location")) for one in root.iterfind(".//md:SingleLogoutService", NAMES)]
+    assert sign_outs == [(REDIRECT, bench.sp.slo_url), (POST, bench.sp.slo_url)]
     shown = {one.text for one in root.iter(f"{{{NAMES['ds']}}}X509Certificate")}
     lines = bench.sp.certificate_pem.strip().splitlines()[1:-1]
     assert shown == {"".join(lines)}
     assert base64.b64decode(shown.pop())
+
+
+def test_who_is_known_by_a_fingerprint_signs_out_by_post_alone(bench: Bench) -> None:
+    """The certificate of a query is unknown; a message in a form shows it."""
+    root = parsed(own_metadata(bench.sp, by_fingerprint=True))
+
+    assert [one.get("Binding") for one in root.iterfind(".//md:SingleLogoutService", NAMES)] == [POST]
+
+
+SIGN_OUT = f'<SingleLogoutService Binding="{REDIRECT}" Location="{SSO_URL}"/>'
+
+
+@pytest.mark.parametrize(
+    ("services", "addresses"),
+    [
+        ("", (None, None, None, None)),
+        (f'<SingleLogoutService Binding="{POST}" Location="https://a/"/>', (None, None, "https://a/", "https://a/")),
+        (
+            f'<SingleLogoutService Binding="{POST}" Location="https://a/" ResponseLocation="https://b/"/>{SIGN_OUT}',
+            (SSO_URL, SSO_URL, "https://a/", "https://b/"),
+        ),
+        (
+            f'<SingleLogoutService Binding="{REDIRECT}" Location="https://a/" ResponseLocation="https://b/"/>',
+            ("https://a/", "https://b/", None, None),
+        ),
+        ('<SingleLogoutService Binding="urn:x:soap" Location="https://a/"/>', (None, None, None, None)),
+    ],
+    ids=["none", "POST", "both", "redirect", "another"],
+)
+def test_where_people_sign_out_by_either_binding(
+    bench: Bench, services: str, addresses: tuple[str | None, ...]
+) -> None:
+    """Answers have an address of their own where one is named (saml-metadata-2.0-os section 2.2.2)."""
+    said = read_metadata(idp_metadata(bench.signer).decode().replace(SIGN_OUT, services).encode()).provider
+
+    assert (said.slo_url, said.slo_response_url, said.slo_post_url, said.slo_post_response_url) == addresses
+
+
+@pytest.mark.parametrize("attribute", ["Location", "ResponseLocation"])
+def test_nobody_is_sent_to_post_without_tls(bench: Bench, attribute: str) -> None:
+    """The form holds a signed message and a name."""
+    service = f'<SingleLogoutService Binding="{POST}" Location="https://a/" ResponseLocation="https://a/"/>'
+    hostile = service.replace(f' {attribute}="https', f' {attribute}="http')
+
+    with pytest.raises(MetadataInvalid, match="not https"):
+        read_metadata(idp_metadata(bench.signer).decode().replace(SIGN_OUT, hostile).encode())
