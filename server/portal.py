@@ -9,18 +9,21 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 
 import structlog
 
 from auth_backends.api import Clock, Factor, FrontEnd, Granted, Principal, Reason
 from auth_backends.broker import Broker
 from config.settings import PortalSettings
+from server.peers import peer_address
 from storage.database.portal_sessions import PortalSession
 from storage.database.records import User
 from storage.database.store import Store
 
 log = structlog.get_logger(__name__)
+
+SUBJECT = "subject"
+"""Where a session keeps the immutable id that its provider vouched for, beside what single logout needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,11 @@ class Portal:
         self._settings = settings
         self._clock = clock
 
-    def open(self, granted: Granted, provider: str, logout: Mapping[str, str] | None = None) -> str:
-        """Open a session for who was let in, and give its cookie. ``provider`` is empty for password sign-ins."""
+    def open(self, granted: Granted, provider: str, subject: str = "", logout: Mapping[str, str] | None = None) -> str:
+        """Open a session for who was let in, and give its cookie.
+
+        ``provider`` is who vouched for ``subject``; both are empty for password sign-ins.
+        """
         principal, now = granted.principal, self._clock()
         ends = [now + self._settings.session_s, *([granted.not_after] if granted.not_after is not None else [])]
         session = PortalSession(
@@ -57,14 +63,14 @@ class Portal:
             seen_at=now,
             expires_at=min(ends),
             password_version=principal.password_version,
-            logout=logout or {},
+            logout={**(logout or {}), SUBJECT: subject} if provider else {},
         )
         cookie = self._store.portal.open(session)
         log.info("portal.session_opened", session=session.id, user=session.user_name, factor=session.factor)
         return cookie
 
-    def visitor(self, cookie: str | None) -> Visitor | None:
-        """Give who has this cookie, or None if the session is over: then it ends for good."""
+    def visitor(self, cookie: str | None, peer: str) -> Visitor | None:
+        """Give who has this cookie and comes from there, or None if the session is over: then it ends for good."""
         session = None if not cookie else self._store.portal.find(cookie)
         if session is None:
             return None
@@ -73,17 +79,24 @@ class Portal:
             self.end(session, "expired")
             return None
         user = self._store.users.by_id(session.user_id)
-        reason = Reason.UNKNOWN_USER if user is None else self._why_over(user, session)
+        reason = Reason.UNKNOWN_USER if user is None else self._why_over(user, session, peer)
         if user is None or reason is not None:
             self.end(session, "" if reason is None else reason.value)
             return None
         self._store.portal.touch(session, now, user.epoch)
         return Visitor(user, session)
 
-    def _why_over(self, user: User, session: PortalSession) -> Reason | None:
+    def _why_over(self, user: User, session: PortalSession, peer: str) -> Reason | None:
         if session.provider and user.provider != session.provider:  # what one provider said is nothing to another
             return Reason.METHOD_CHANGED
-        return self._broker.still_valid(user, _principal(user, session))
+        if session.provider and user.epoch != session.epoch and not self._is_linked(user, session):
+            return Reason.NOT_LINKED
+        return self._broker.still_valid(user, _principal(user, session, peer))
+
+    def _is_linked(self, user: User, session: PortalSession) -> bool:
+        """Whether the one for whom the provider vouched is this user still; to be asked when something has changed."""
+        linked = self._store.users.by_identity(session.provider, session.logout.get(SUBJECT, ""))
+        return linked is not None and linked.id == user.id
 
     def end(self, session: PortalSession, reason: str) -> bool:
         """End a session on all workers; False if it had ended."""
@@ -94,13 +107,16 @@ class Portal:
         return ended
 
 
-def _principal(user: User, session: PortalSession) -> Principal:
-    """Who was let in, as far as a session keeps it: with the method of that time, so that a change of it ends it."""
+def _principal(user: User, session: PortalSession, peer: str) -> Principal:
+    """Who was let in, as far as a session keeps it: with the method of that time, so that a change of it ends it.
+
+    The place is that of the request: a cookie that was carried away opens nothing outside of the user's networks.
+    """
     return Principal(
         replace(user, method=session.method),
         Factor(session.factor),
         None,
         front_end=FrontEnd.PORTAL,
-        peer=ip_address(session.peer) if session.peer else None,
+        peer=peer_address(peer),
         password_version=session.password_version,
     )

@@ -128,7 +128,7 @@ class SsoSignIn:
         if not isinstance(decision, Granted):
             number = self._answers.not_let_in(reply, vouched, decision, note, self._clock())
             return NotSignedIn(number, later=isinstance(decision, TryLater))
-        cookie = self._portal.open(decision, reply.provider, vouched.logout)
+        cookie = self._portal.open(decision, reply.provider, vouched.person.subject, vouched.logout)
         return SignedIn(cookie, flow.return_to if flow is not None else "/account")
 
     def _provision(self, provider: str, vouched: Vouched) -> str:

@@ -160,10 +160,16 @@ class PortalSessions:
             return None
 
     def expire(self, now: float, idle_s: float) -> int:
-        """End those that have run out, or were not used for so many seconds; their number is given."""
+        """End those that have run out, or were not used for so many seconds; their number is given.
+
+        In the registry those of deleted users, too, whose rows went with the user.
+        """
         over = (portal_sessions.c.expires_at <= now) | (portal_sessions.c.seen_at <= now - idle_s)
+        open_here = (sessions.c.worker == PORTAL_WORKER) & sessions.c.ended_at.is_(None)
+        gone = update(sessions).where(open_here, sessions.c.id.not_in(select(portal_sessions.c.id)))
         with self._database.write() as connection:
-            return _end(connection, over, "expired", now)
+            ended = _end(connection, over, "expired", now)
+            return ended + connection.execute(gone.values(ended_at=now, end_reason="unknown_user")).rowcount
 
     def _where(self, condition: ColumnElement[bool]) -> list[PortalSession]:
         query = (

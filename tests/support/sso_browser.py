@@ -21,12 +21,14 @@ FORM = re.compile(r'name="form" value="([0-9a-f]{64})"')
 
 
 class SsoBrowser:
-    """One browser with cookies of its own. Nothing is followed unless it is said."""
+    """One browser with cookies of its own, at an address of this machine. Nothing is followed unless it is said."""
 
-    def __init__(self, server: QuaymasterServer) -> None:
+    def __init__(self, server: QuaymasterServer, *, address: str = "127.0.0.1") -> None:
+        self.server = server
         self.origin = f"https://localhost:{server.http_port}"
         trusted = ssl.create_default_context(cafile=str(server.data / "keys" / "tls.pem"))
-        self.client = httpx.Client(base_url=self.origin, verify=trusted, trust_env=False, timeout=30)
+        way = httpx.HTTPTransport(verify=trusted, trust_env=False, local_address=address)
+        self.client = httpx.Client(base_url=self.origin, transport=way, timeout=30)
 
     def __enter__(self) -> Self:
         return self

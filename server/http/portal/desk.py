@@ -27,7 +27,7 @@ class Desk:
 
     async def visitor(self, request: Request) -> Visitor | None:
         """Give who asks, or None. Raises StoreError."""
-        return await self.bridge.auth(self.sso.portal.visitor, cookies.session_of(request))
+        return await self.bridge.auth(self.sso.portal.visitor, cookies.session_of(request), peer_of(request))
 
     def is_from_here(self, request: Request) -> bool:
         """Whether a form was posted by a page of ours: browsers name its origin (Fetch standard, section 3.2)."""

@@ -135,11 +135,13 @@ def test_old_sessions_end(store: Store) -> None:
 
 
 def test_nothing_is_left_of_a_deleted_user(store: Store) -> None:
-    """The row goes with the user's."""
+    """The row goes with the user's, and the registry's is ended by the next look at what has run out."""
     session = session_of(store)
     cookie = store.portal.open(session)
     from storage.database.changes import DeleteUser
 
     store.apply(DeleteUser(session.user_id), actor="test")
+    found = store.portal.find(cookie)
 
-    assert store.portal.find(cookie) is None
+    assert (found, store.portal.expire(NOW + 1, 1800), store.sessions.live()) == (None, 1, [])
+    assert store.portal.expire(NOW + 2, 1800) == 0
