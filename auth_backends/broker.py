@@ -236,7 +236,9 @@ class Broker:
                 self._store.credentials.touch_api_key(account.credential.id, now)
             case None:
                 pass
-        if case.kind in GUESSABLE and case.user_failures and not case.cached:
+        # A password that another front end took without the code forgives no wrong codes.
+        whole = not user.totp_enrolled or case.attempt.front_end is FrontEnd.PORTAL
+        if case.kind in GUESSABLE and case.user_failures and not case.cached and whole:
             self._throttle.succeeded(user.name)
         return _granted(user, account.credential, accepted, case.attempt)
 

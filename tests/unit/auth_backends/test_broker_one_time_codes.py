@@ -139,6 +139,20 @@ def test_asking_for_the_code_forgets_no_failures(desk: CodeDesk) -> None:
     assert reason_of(desk.at_portal("ann", desk.good())) is Reason.THROTTLED_USER
 
 
+def test_a_password_on_a_protocol_forgets_no_wrong_codes(store: Store) -> None:
+    """Where a site lets enrolled users in by the password alone, whoever knows it still has so many guesses."""
+    desk = CodeDesk(store, AuthSettings(password_without_totp=True))
+    desk.enrolled("ann")
+
+    let_in = []
+    for _ in range(LIMIT):
+        desk.at_portal("ann", desk.bad())
+        let_in.append(reason_of(desk.at_portal("ann", None, front_end=FrontEnd.SFTP)))
+
+    assert let_in[:-1] == [Reason.GRANTED] * (LIMIT - 1)
+    assert reason_of(desk.at_portal("ann", desk.good())) is Reason.THROTTLED_USER
+
+
 def test_a_burst_of_guesses_meets_the_limit(desk: CodeDesk) -> None:
     """Sent at once, no more codes are looked at than one after the other."""
     desk.enrolled("ann")
