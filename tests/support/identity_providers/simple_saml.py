@@ -36,10 +36,10 @@ People = Mapping[str, Mapping[str, list[str]]]
 class SimpleSaml:
     """Started on entering the ``with`` block; nothing of it outlives that.
 
-    ``logout_bindings`` is where its metadata say that single logout goes.
+    ``logout`` is the binding of single logout that its metadata have.
     """
 
-    def __init__(self, people: People, *, logout_bindings: tuple[str, ...] = (REDIRECT,)) -> None:
+    def __init__(self, people: People, *, logout: str = REDIRECT) -> None:
         self._program = program("php")
         if not PAGES.is_dir():
             pytest.fail("simplesamlphp is not installed; tools/install-test-programs installs what the tests need.")
@@ -58,7 +58,7 @@ class SimpleSaml:
             "folder": str(self.folder),
             "salt": secrets.token_hex(16),
             "entity_id": ISSUER,
-            "logout_bindings": list(logout_bindings),
+            "logout_binding": logout,
             "people": people,
             "service_providers": {},
         }
@@ -84,12 +84,16 @@ class SimpleSaml:
         self._ports.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def trust(self, metadata: bytes, *, encrypted_for: str | None = None) -> None:
-        """Take a service provider by its metadata; its assertions are encrypted if that is for a certificate."""
+    def trust(self, metadata: bytes, *, encrypted_for: str | None = None, logout: str = REDIRECT) -> None:
+        """Take a service provider by its metadata; its assertions are encrypted if that is for a certificate.
+
+        ``logout`` is the binding by which requests of single logout go there.
+        """
         root = parsed(metadata)
+        addresses = _addresses(root, "SingleLogoutService")
         self._site["service_providers"][root.get("entityID")] = {
             "AssertionConsumerService": _addresses(root, "AssertionConsumerService"),
-            "SingleLogoutService": _addresses(root, "SingleLogoutService"),
+            "SingleLogoutService": [one for one in addresses if one["Binding"] == logout],
             "keys": [
                 _key(certificate_in(metadata), "signing"),
                 *([_key(encrypted_for, "encryption")] if encrypted_for else []),

@@ -14,7 +14,7 @@ from storage.database.changes import Provision
 from storage.database.records import Method, Owner
 from tests.support.chromium import Chromium
 from tests.support.identity_providers.node import NodeServer
-from tests.support.identity_providers.simple_saml import SimpleSaml
+from tests.support.identity_providers.simple_saml import REDIRECT, SimpleSaml
 from tests.support.saml_signer import DISPLAY, EMAIL, NAME, OBJECT_ID, TENANT, TENANT_ID
 from tests.support.server import QuaymasterServer
 
@@ -40,12 +40,14 @@ class RealProviders:
 
     JOE and NEA sign in at ``saml``, ANN at ``oidc``. JOE and ANN are users, whom
     a SCIM client told us of by their object ids; NEA is new here.
+    ``logout`` is the binding of SAML's single logout, both ways.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, logout: str = REDIRECT) -> None:
         self._stack = ExitStack()
+        self._logout = logout
         self.server = QuaymasterServer(workers=2)
-        self.saml = SimpleSaml({f"{one.login}:{one.password}": _attributes(one) for one in (JOE, NEA)})
+        self.saml = SimpleSaml({f"{one.login}:{one.password}": _attributes(one) for one in (JOE, NEA)}, logout=logout)
         self.origin = f"https://localhost:{self.server.http_port}"
         self.oidc = NodeServer(
             "op.mjs",
@@ -122,7 +124,7 @@ class RealProviders:
         oidc = ["--method=oidc", f"--issuer={self.oidc.issuer}", "--subject-claim=oid", "--display-name=Fabrikam"]
         oidc += [f"--client-id={CLIENT_ID}", "--client-secret-stdin", "--private-hosts=on"]
         self.cli(*add, "oidc", *oidc, stdin=CLIENT_SECRET)
-        self.saml.trust(self.metadata())
+        self.saml.trust(self.metadata(), logout=self._logout)
         for person, method in ((JOE, Method.SAML), (ANN, Method.OIDC)):
             told = Provision(method.value, Owner.SCIM, method, person.object_id, person.login)
             self.server.store.apply(told, actor="test")

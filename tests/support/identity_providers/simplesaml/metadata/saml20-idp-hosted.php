@@ -12,5 +12,5 @@ $metadata[$site['entity_id']] = [
     'saml20.sign.response' => false,
     'sign.logout' => true,
     'validate.logout' => true,
-    'SingleLogoutServiceBinding' => $site['logout_bindings'],
+    'SingleLogoutServiceBinding' => [$site['logout_binding']],
 ];
