@@ -37,6 +37,7 @@ HOMES = {
     "xmlsec": ("auth_backends.saml",),
     "lxml": ("auth_backends.saml",),
     "joserfc": ("auth_backends.oidc",),
+    "httpcore": ("auth_backends.outgoing",),
     "httpx": ("auth_backends.outgoing",),
     "pyotp": ("auth_backends.totp",),
     "segno": ("server.cli",),
