@@ -7,7 +7,6 @@ the browser is told the same whatever the reason.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,11 @@ import structlog
 from auth_backends.api import Clock, Decision, FrontEnd, Granted, SsoAssertion, TryLater
 from auth_backends.sso import Check, SsoReason, SsoRefused
 from config.sso import SsoProvider
+from server.default_group import default_group
 from server.sso.answers import Answers
 from server.sso.party import Hints, Reply, Vouched
 from server.sso.providers import SignInProviders
-from storage.database.change_types import CreateGroup
 from storage.database.jit_changes import SignInJit
-from storage.database.names import canonical_name
 from storage.database.records import Method
 from storage.database.sso_flows import FLOW_S, Purpose, SsoFlow, digest_of
 from storage.database.store import Conflict, InvalidChange, Store
@@ -139,7 +137,7 @@ class SsoSignIn:
         if not make and groups is None:
             return ""
         try:
-            group = self._default_group(settings) if make else None
+            group = self._default_group(settings.default_group if make else None)
             change = _change(provider, settings, vouched, groups, make=make, default_group=group)
             self._store.apply(change, actor=f"sso:{provider}")
         except (Conflict, InvalidChange) as error:
@@ -157,16 +155,8 @@ class SsoSignIn:
         now = self._clock()
         return any(token.is_live(now) for token in self._store.scim_tokens.list(provider))
 
-    def _default_group(self, settings: SsoProvider) -> str | None:
-        if settings.default_group is None:
-            return None
-        groups, key = self._store.groups, canonical_name(settings.default_group)
-        known = groups.by_name(key)
-        if known is None:
-            with suppress(Conflict):  # another worker has made it meanwhile
-                return self._store.apply(CreateGroup(settings.default_group), actor="sso").subject_id
-            known = groups.by_name(key)
-        return None if known is None else known.id
+    def _default_group(self, name: str | None) -> str | None:
+        return default_group(self._store, name, lambda change: self._store.apply(change, actor="sso"), Conflict)
 
     def _tried(self, provider: str, vouched: Vouched) -> Check:
         """Say which user a test sign-in would be, and whether that user could come in."""

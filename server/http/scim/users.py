@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from config.providers import HomeLayout
+from server.default_group import default_group
 from server.http.scim.attributes import Kind
 from server.http.scim.bodies.documents import finished_user, replaced_user, user_document
 from server.http.scim.bodies.patching import patched_user
@@ -18,8 +19,7 @@ from server.http.scim.queries.projection import Projection, projection
 from server.http.scim.rendering import GroupRef, Meta, user_resource
 from server.http.scim.requests import ScimAnswer, ScimRequest
 from server.http.scim.site import TRIES, ProviderSite, checked_version, wait_a_turn
-from storage.database.changes import Applied, CreateGroup
-from storage.database.names import canonical_name
+from storage.database.changes import Applied
 from storage.database.records import Method
 from storage.database.scim import ScimUser
 from storage.database.scim_changes import ScimCreateUser, ScimDeleteUser, ScimUpdateUser
@@ -47,7 +47,7 @@ class UserVerbs:
             method=Method(site.provider.method.value),
             facts=facts,
             document=document,
-            default_group=self._default_group(),
+            default_group=default_group(site.store, site.provider.default_group, site.apply, ScimError),
             protocols=site.provider.protocols,
             home_by_id=site.provider.home_layout is HomeLayout.ID,
             limit=site.limit,
@@ -173,22 +173,6 @@ class UserVerbs:
     def _projection(self, request: ScimRequest) -> Projection:
         parameters = request.parameters()
         return projection(parameters.get("attributes"), parameters.get("excludedattributes"), Kind.USER)
-
-    def _default_group(self) -> str | None:
-        name = self._site.provider.default_group
-        if name is None:
-            return None
-        groups, key = self._site.store.groups, canonical_name(name)
-        known = groups.by_name(key)
-        if known is not None:
-            return known.id
-        try:
-            return self._site.apply(CreateGroup(name)).subject_id
-        except ScimError:  # another request has made it meanwhile
-            known = groups.by_name(key)
-            if known is None:
-                raise
-            return known.id
 
     def _contest(self, document: Document, error: Taken) -> None:
         """Let an admin see whom the client could not make: the name is another source's, or was."""

@@ -7,12 +7,11 @@ from dataclasses import replace
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from storage.database.appliers.effect import Effect, new_id, user_named
-from storage.database.appliers.reservations import home_of_new_user, take_name
+from storage.database.appliers.new_users import join_default_group, make_user
 from storage.database.appliers.scim_links import link_at
 from storage.database.appliers.user_rows import user_row
 from storage.database.errors import Conflict
 from storage.database.jit_changes import SignInJit
-from storage.database.names import canonical_name
 from storage.database.records import Owner, Status, User
 from storage.database.scim_tables import tombstones
 from storage.database.tables import group_identities, groups, identities, memberships, users
@@ -32,15 +31,13 @@ def _make(tx: Connection, change: SignInJit, now: float) -> Effect:
     grave = and_(tombstones.c.provider == change.provider, tombstones.c.external_id == change.external_id)
     if tx.execute(select(tombstones.c.user_id).where(grave)).first() is not None:
         raise Conflict("This person was deleted; only the provider's SCIM client or an admin brings them back.")
-    user_id, name = new_id(), canonical_name(change.name)
-    take_name(tx, name, user_id)
-    user = User(
-        id=user_id,
-        name=name,
+    draft = User(
+        id=new_id(),
+        name=change.name,
         method=change.method,
         status=Status.ACTIVE,
         epoch=0,
-        home=home_of_new_user(tx, user_id if change.home_by_id else None, name, user_id),
+        home="",
         display_name=change.display_name,
         email=change.email,
         provider=change.provider,
@@ -49,8 +46,8 @@ def _make(tx: Connection, change: SignInJit, now: float) -> Effect:
         created_at=now,
         updated_at=now,
     )
-    tx.execute(insert(users), user_row(user))
-    link = {"user_id": user_id, "provider": change.provider, "external_id": change.external_id, "linked_at": now}
+    user = make_user(tx, draft, draft.id if change.home_by_id else None)
+    link = {"user_id": user.id, "provider": change.provider, "external_id": change.external_id, "linked_at": now}
     tx.execute(insert(identities), link)
     detail: dict[str, object] = {
         "method": user.method,
@@ -58,11 +55,8 @@ def _make(tx: Connection, change: SignInJit, now: float) -> Effect:
         "external_id": change.external_id,
         "managed_by": user.managed_by,
     }
-    if change.default_group is not None:
-        row = {"user_id": user_id, "group_id": change.default_group, "owner": Owner.MANUAL.value}
-        tx.execute(insert(memberships), row)
-        detail["default_group"] = change.default_group
-    return Effect("user.created", name, user_id, (user_id,), detail=detail | _follow_groups(tx, change, user_id))
+    detail |= join_default_group(tx, user.id, change.default_group) | _follow_groups(tx, change, user.id)
+    return Effect("user.created", user.name, user.id, (user.id,), detail=detail)
 
 
 def _follow(tx: Connection, change: SignInJit, old: User) -> Effect:

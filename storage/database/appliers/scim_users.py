@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from storage.database.appliers.aliases import holders, set_aliases
 from storage.database.appliers.effect import Also, Effect, new_id, user_named
-from storage.database.appliers.reservations import home_of_new_user, release_name, reserve, take_name
+from storage.database.appliers.new_users import join_default_group, make_user
+from storage.database.appliers.reservations import release_name, reserve, take_name
 from storage.database.appliers.roles import give_roles
 from storage.database.appliers.scim_limit import refuse_burst
 from storage.database.appliers.scim_links import follow_link, forget_grave, link_at, make_link, say_active
@@ -86,15 +87,13 @@ def _create(tx: Connection, change: ScimCreateUser, now: float) -> Effect:
     if link is not None:
         return _take_over(tx, change, link, now)
     _refuse_second(tx, change.provider, key, "")
-    user_id = new_id()
-    take_name(tx, key, user_id)
-    user = User(
-        id=user_id,
+    draft = User(
+        id=new_id(),
         name=key,
         method=change.method,
         status=Status.ACTIVE if facts.active else Status.DEPROVISIONED,
         epoch=0,
-        home=home_of_new_user(tx, user_id if change.home_by_id else None, key, user_id),
+        home="",
         display_name=facts.display_name,
         email=facts.email,
         provider=change.provider,
@@ -103,9 +102,9 @@ def _create(tx: Connection, change: ScimCreateUser, now: float) -> Effect:
         created_at=now,
         updated_at=now,
     )
-    tx.execute(insert(users), user_row(user))
-    external_id = make_link(tx, change.provider, user_id, facts, now)
-    _keep_document(tx, user_id, change, key, now)
+    user = make_user(tx, draft, draft.id if change.home_by_id else None)
+    external_id = make_link(tx, change.provider, user.id, facts, now)
+    _keep_document(tx, user.id, change, key, now)
     detail: dict[str, object] = {
         "method": user.method,
         "provider": change.provider,
@@ -113,11 +112,8 @@ def _create(tx: Connection, change: ScimCreateUser, now: float) -> Effect:
         "managed_by": user.managed_by,
         "status": user.status,
     }
-    if change.default_group is not None:
-        row = {"user_id": user_id, "group_id": change.default_group, "owner": Owner.MANUAL.value}
-        tx.execute(insert(memberships), row)
-        detail["default_group"] = change.default_group
-    return Effect("user.created", key, user_id, (user_id,), detail=detail)
+    detail |= join_default_group(tx, user.id, change.default_group)
+    return Effect("user.created", key, user.id, (user.id,), detail=detail)
 
 
 def _linked(tx: Connection, change: ScimCreateUser) -> Identity | None:

@@ -11,7 +11,8 @@ from storage.database.appliers import checks
 from storage.database.appliers.aliases import set_aliases
 from storage.database.appliers.effect import Effect, group_named, member_ids, new_id, user_named
 from storage.database.appliers.jit import sign_in_jit
-from storage.database.appliers.reservations import home_of_new_user, release_name, reserve, take_name
+from storage.database.appliers.new_users import make_user
+from storage.database.appliers.reservations import release_name, reserve, take_name
 from storage.database.appliers.user_rows import keep_last_admin, user_row
 from storage.database.appliers.users import apply_user_change
 from storage.database.change_types import (
@@ -71,16 +72,13 @@ def _provision(tx: Connection, change: Provision, now: float) -> Effect:
 
 
 def _create(tx: Connection, change: Provision, now: float) -> Effect:
-    user_id = new_id()
-    name = canonical_name(change.name)
-    take_name(tx, name, user_id)
-    user = User(
-        id=user_id,
-        name=name,
+    draft = User(
+        id=new_id(),
+        name=canonical_name(change.name),
         method=change.method,
         status=Status.ACTIVE if change.active else Status.DEPROVISIONED,
         epoch=0,
-        home=home_of_new_user(tx, change.home, name, user_id),
+        home="",
         display_name=change.display_name,
         email=change.email,
         provider=change.provider,
@@ -89,20 +87,19 @@ def _create(tx: Connection, change: Provision, now: float) -> Effect:
         created_at=now,
         updated_at=now,
     )
-    link = Identity(user_id, change.provider, change.external_id, now)
-    as_told = provisioned(user, link, change)
-    tx.execute(insert(users), user_row(as_told.user))
+    as_told = provisioned(draft, Identity(draft.id, change.provider, change.external_id, now), change)
+    user = make_user(tx, as_told.user, change.home)
     tx.execute(insert(identities), _link_row(as_told.identity))
     detail: dict[str, object] = {
         "method": user.method,
         "provider": change.provider,
         "external_id": change.external_id,
         "managed_by": user.managed_by,
-        "role": as_told.user.role,
+        "role": user.role,
     }
-    detail |= set_aliases(tx, user_id, change.aliases, change.owner, fresh=True)
-    detail |= _set_memberships(tx, user_id, change, fresh=True)
-    return Effect("user.created", name, user_id, (user_id,), detail=detail)
+    detail |= set_aliases(tx, user.id, change.aliases, change.owner, fresh=True)
+    detail |= _set_memberships(tx, user.id, change, fresh=True)
+    return Effect("user.created", user.name, user.id, (user.id,), detail=detail)
 
 
 def _follow(tx: Connection, change: Provision, link: Identity, now: float) -> Effect:

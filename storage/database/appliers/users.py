@@ -9,7 +9,8 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from storage.database.appliers import checks
 from storage.database.appliers.effect import Effect, new_id, user_named
-from storage.database.appliers.reservations import home_of_new_user, release_name, reserve, take_home, take_name
+from storage.database.appliers.new_users import make_user
+from storage.database.appliers.reservations import release_name, reserve, take_home, take_name
 from storage.database.appliers.user_rows import keep_last_admin, user_row
 from storage.database.change_types import (
     CreateUser,
@@ -61,16 +62,13 @@ def apply_user_change(tx: Connection, change: UserChange, now: float) -> Effect:
 
 
 def _create(tx: Connection, change: CreateUser, now: float) -> Effect:
-    user_id = new_id()
-    name = canonical_name(change.name)
-    take_name(tx, name, user_id)
-    user = User(
-        id=user_id,
-        name=name,
+    draft = User(
+        id=new_id(),
+        name=change.name,
         method=change.method,
         status=Status.ACTIVE,
         epoch=0,  # raised to 1 with every other affected user's
-        home=home_of_new_user(tx, change.home, name, user_id),
+        home="",
         display_name=change.display_name,
         email=change.email,
         provider=change.provider,
@@ -84,13 +82,13 @@ def _create(tx: Connection, change: CreateUser, now: float) -> Effect:
         created_at=now,
         updated_at=now,
     )
-    tx.execute(insert(users), user_row(user))
+    user = make_user(tx, draft, change.home)
     if change.password_hash is not None:
         _store_password(tx, user, change.password_hash, now)
     detail: dict[str, object] = {"method": user.method, "managed_by": user.managed_by, "role": user.role}
     if change.external_id is not None:
-        detail |= _link(tx, LinkIdentity(user_id, change.provider or "", change.external_id, change.hint), now).detail
-    return Effect("user.created", name, user_id, (user_id,), detail=detail)
+        detail |= _link(tx, LinkIdentity(user.id, change.provider or "", change.external_id, change.hint), now).detail
+    return Effect("user.created", user.name, user.id, (user.id,), detail=detail)
 
 
 def _update(tx: Connection, change: UpdateUser, now: float) -> Effect:
