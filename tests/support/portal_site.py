@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 
@@ -23,8 +24,8 @@ from tests.support.oidc_provider_double import SECRET, Provider
 from tests.support.server import QuaymasterServer
 from tests.support.sso_browser import SsoBrowser
 
-CONNECTIONS = 10
-"""Each is taken by one of two workers; that all are taken by the same one happens once in 512 times."""
+CONNECTIONS = 6
+"""Each is taken by one of two workers; that all are taken by the same one happens once in 32 times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class PortalSite:
 
     server: QuaymasterServer
     provider: Provider
+    people: dict[str, dict[str, object]] = field(default_factory=dict)
+    """The claims of who signs in, by the nonce of the request: several may be on their way at once."""
 
     def add_sso_user(self, name: str) -> User:
         """Make a user who signs in at ``op``; the provider knows the person by ``sub-of-NAME``."""
@@ -47,19 +50,35 @@ class PortalSite:
         assert said.returncode == 0, said.stderr
         return dn
 
-    def go(self, browser: SsoBrowser, name: str) -> dict[str, str]:
-        """Be sent to the provider, sign in there as this person, and give the query of the way back."""
-        answer = browser.get("/sso/op/start")
-        assert answer.status_code == 303, answer.text
-        self.provider.person = {"sub": f"sub-of-{name}", "name": name}
-        return self.provider.browse(answer.headers["location"])
+    def add_provider(self, name: str, **options: Any) -> None:
+        """Let people sign in at the same provider by another name, with these settings."""
+        options = {
+            "method": SsoMethod.OIDC,
+            "issuer": self.provider.issuer,
+            "client_id": self.provider.client_id,
+            "client_secret": SECRET,
+            "private_hosts": True,
+            **options,
+        }
+        settings = Settings(data=self.server.data)
+        ensure_site_key(settings.site_key_file)
+        self.server.store.apply(put_provider(name, SsoProvider(**options), settings), actor="test")
 
-    def sign_in(self, browser: SsoBrowser, name: str) -> httpx.Response:
+    def go(self, browser: SsoBrowser, person: str, provider: str = "op", **claims: object) -> str:
+        """Be sent to the provider, sign in there as this person, and give the address of the way back."""
+        answer = browser.get(f"/sso/{provider}/start")
+        assert answer.status_code == 303, answer.text
+        (nonce,) = parse_qs(urlsplit(answer.headers["location"]).query)["nonce"]
+        self.people[nonce] = {"sub": f"sub-of-{person}", "preferred_username": person, **claims}
+        query = self.provider.browse(answer.headers["location"])
+        return f"/sso/{provider}/callback?{urlencode(query)}"
+
+    def sign_in(self, browser: SsoBrowser, person: str) -> httpx.Response:
         """The whole way by the provider."""
-        return browser.get(f"/sso/op/callback?{urlencode(self.go(browser, name))}")
+        return browser.get(self.go(browser, person))
 
     def reasons(self, name: str, number: int = 1) -> list[str]:
-        """The last reasons of the audit trail about a login name, the newest first."""
+        """The last reasons of the audit trail about a login name, the newest last."""
         return [event.reason for event in self.server.store.audit.tail(kind="login", subject=name, limit=number)]
 
 
@@ -75,17 +94,10 @@ def portal_site(
         lines = ["[ldap.corp]", *(f"{name} = {json.dumps(value)}" for name, value in options.items())]
     config.write_text("\n".join([*lines, ""]))
     with closing(Provider()) as provider, QuaymasterServer(workers=2, config=config, environment=environment) as server:
-        settings = Settings(data=server.data)
-        ensure_site_key(settings.site_key_file)
-        options = SsoProvider(
-            method=SsoMethod.OIDC,
-            issuer=provider.issuer,
-            client_id=provider.client_id,
-            client_secret=SECRET,
-            private_hosts=True,
-        )
-        server.store.apply(put_provider("op", options, settings), actor="test")
-        yield PortalSite(server, provider)
+        site = PortalSite(server, provider)
+        provider.alter = lambda claims: {**claims, **site.people.get(str(claims.get("nonce")), {})}
+        site.add_provider("op")
+        yield site
 
 
 def everywhere(browser: SsoBrowser) -> set[str | None]:
