@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 import xmlsec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from lxml import etree
 
 from auth_backends.saml.documents import DSIG, NAMES, XENC
@@ -47,6 +51,20 @@ def encrypted(bench: Bench, cipher: str, algorithm: str, parameters: Parameters)
     wrapper.append(context.encrypt_xml(data, decoded_again(encoded(assertion_of(root)))))
     root.replace(assertion_of(root), wrapper)
     return encoded(root)
+
+
+def hiding(bench: Bench, hidden: bytes) -> str:
+    """A response that hides these octets, though they may be no element; by hand, as xmlsec would refuse to."""
+    key, vector = AESGCM.generate_key(256), b"v" * 12
+    public = x509.load_pem_x509_certificate(bench.sp.certificate_pem.encode()).public_key()
+    assert isinstance(public, rsa.RSAPublicKey)
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303 - the standard's default
+    opened, data = public.encrypt(key, oaep), vector + AESGCM(key).encrypt(vector, hidden, None)
+    template = decoded_again(encrypted(bench, "Aes256Gcm", OAEP, says()))
+    values = list(template.iter(f"{{{XENC}}}CipherValue"))
+    for value, octets in zip(values, (opened, data), strict=True):
+        value.text = base64.b64encode(octets).decode()
+    return encoded(template)
 
 
 def says(digest: str = "", mask: str = "", label: str = "") -> Parameters:
@@ -133,6 +151,38 @@ def test_what_does_not_fit_is_not_opened(bench: Bench, change: Callable[[Any], N
     change(root)
 
     assert bench.reason(encoded(root)) is SsoReason.NOT_DECRYPTED
+
+
+@pytest.mark.parametrize("hidden", [2, 0], ids=["two", "a text"])
+def test_one_assertion_is_hidden(bench: Bench, hidden: int) -> None:
+    """And nothing beside it: it could be seen by one reader and not by another."""
+    root = decoded_again(bench.signer.response(REQUEST, bench.now))
+    xml = etree.tostring(assertion_of(root), with_tail=False)
+    response = hiding(bench, xml * hidden if hidden else xml + b"text")
+
+    assert bench.reason(response) is SsoReason.SEVERAL_ASSERTIONS
+    assert bench.verify(hiding(bench, xml)).person.subject == OID
+
+
+@pytest.mark.parametrize(
+    ("hidden", "expected"),
+    [
+        (b"<x/>", SsoReason.SEVERAL_ASSERTIONS),
+        (b"<x>" * 100 + b"</x>" * 100, SsoReason.TOO_LARGE),
+        (b"<x " + b" ".join(b"a%d='1'" % number for number in range(10_000)) + b"/>", SsoReason.TOO_LARGE),
+        (b"<x>" + b"y" * 300_000 + b"</x>", SsoReason.TOO_LARGE),
+        (b"<x ID='a'><y ID='a'/></x>", SsoReason.FORBIDDEN_XML),
+        (b"<x><?php x ?></x>", SsoReason.FORBIDDEN_XML),
+        (b"<x>&e;</x>", SsoReason.NOT_DECRYPTED),
+        (b"<!DOCTYPE x [<!ENTITY e 'y'>]><x>&e;</x>", SsoReason.NOT_DECRYPTED),
+        (b"no document", SsoReason.NOT_DECRYPTED),
+        (b"", SsoReason.NOT_DECRYPTED),
+    ],
+    ids=["another", "deep", "wide", "large", "an ID twice", "instruction", "entity", "DTD", "text", "nothing"],
+)
+def test_what_was_hidden_is_held_to_the_same_rules(bench: Bench, hidden: bytes, expected: SsoReason) -> None:
+    """Anybody can encrypt for us."""
+    assert bench.reason(hiding(bench, hidden)) is expected
 
 
 @contextmanager
