@@ -154,10 +154,14 @@ def check_client(store: Store, listed: ListedSso) -> Iterator[Check]:
     yield from wrong or [ok(name, f"{listed.origin}; {_counted(users, 'user')} by SCIM")]
 
 
+def is_set_up(store: Store, provider: str) -> bool:
+    """Whether the provider has a client: it got a token, or somebody has come from there."""
+    return bool(store.scim_tokens.list(provider)) or store.scim_people.count(provider) > 0
+
+
 def _for_doctor(store: Store, provider: str, check: Check) -> Check:
-    """Leave alone what was never set up: a provider without a token that nobody has come from."""
-    is_set_up = bool(store.scim_tokens.list(provider)) or store.scim_people.count(provider)
-    return check if is_set_up else ok(check.name, "not set up yet")
+    """Leave alone what was never set up."""
+    return check if is_set_up(store, provider) else ok(check.name, "not set up yet")
 
 
 def _has_live_token(store: Store, provider: str) -> bool:

@@ -277,3 +277,21 @@ def test_nobody_can_be_looked_up_at_an_identity_provider(cli: Cli, keep_sso: Kep
 
     assert said.code == 1
     assert "quaymaster user show ann" in said.err
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_a_site_may_do_without_a_client(cli: Cli, keep_sso: KeptSso, *, jit: bool) -> None:
+    """People sign in there all the same; it is told that nobody says who left, and the test is passed."""
+    sign_in = [
+        "--fingerprint",
+        "ab" * 32,
+        "--idp-entity-id=https://idp.example",
+        "--idp-sso-url=https://idp.example/sso",
+    ]
+    keep_sso("entra", *sign_in, f"--jit={'on' if jit else 'off'}")
+
+    found = stages(cli)
+
+    assert ("come by signing in" if jit else "linked by an admin") in found["settings"]["detail"]
+    assert (found["leavers"]["outcome"], "requests" in found) == ("warn", False)
+    assert cli.run("provider", "test", "entra").code == 0
