@@ -93,6 +93,11 @@ class Portal:
             return Reason.NOT_LINKED
         return self._broker.still_valid(user, _principal(user, session, peer))
 
+    def refusal_of(self, user: User, peer: str) -> Reason | None:
+        """Say why an identity provider's word would not let this user in from there, or None."""
+        place = peer_address(peer)
+        return self._broker.still_valid(user, Principal(user, Factor.SSO, None, front_end=FrontEnd.PORTAL, peer=place))
+
     def _is_linked(self, user: User, session: PortalSession) -> bool:
         """Whether the one for whom the provider vouched is this user still; to be asked when something has changed."""
         linked = self._store.users.by_identity(session.provider, session.logout.get(SUBJECT, ""))

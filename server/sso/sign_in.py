@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from auth_backends.api import Clock, Decision, FrontEnd, Granted, SsoAssertion, TryLater
+from auth_backends.api import Clock, Decision, FrontEnd, Granted, Reason, SsoAssertion, TryLater
 from auth_backends.sso import Check, SsoReason, SsoRefused
 from config.sso import SsoProvider
 from server.default_group import default_group
@@ -97,7 +97,7 @@ class SsoSignIn:
                 return Tested(number)
             return NotSignedIn(number, later=refused.reason is SsoReason.PROVIDER_UNREACHABLE)
         if flow is not None and flow.purpose is Purpose.TEST:
-            return Tested(self._answers.tested(reply, vouched, self._tried(reply.provider, vouched), self._clock()))
+            return Tested(self._answers.tested(reply, vouched, self._tried(reply, vouched), self._clock()))
         return self._let_in(reply, vouched, flow)
 
     # The steps --------------------------------------------------------------------------------------
@@ -158,13 +158,15 @@ class SsoSignIn:
     def _default_group(self, name: str | None) -> str | None:
         return default_group(self._store, name, lambda change: self._store.apply(change, actor="sso"), Conflict)
 
-    def _tried(self, provider: str, vouched: Vouched) -> Check:
+    def _tried(self, reply: Reply, vouched: Vouched) -> Check:
         """Say which user a test sign-in would be, and whether that user could come in."""
-        user = self._store.users.by_identity(provider, vouched.person.subject)
+        user = self._store.users.by_identity(reply.provider, vouched.person.subject)
         if user is not None:
-            return Check("user", passed=True, detail=f"{user.name}, {user.status}, method {user.method}")
-        settings = self._providers.settings(provider)
-        if settings.jit and not self._scim_is_on(provider):
+            told = f"{user.name}, {user.status}, method {user.method}"
+            elsewhere = user.provider != reply.provider
+            refusal = Reason.NOT_LINKED if elsewhere else self._portal.refusal_of(user, reply.peer)
+            return Check("user", refusal is None, told if refusal is None else f"{told}: {refusal.value}")
+        if self._providers.settings(reply.provider).jit and not self._scim_is_on(reply.provider):
             return Check("user", passed=True, detail=f"a new user {vouched.person.login} would be made")
         return Check("user", passed=False, detail="nobody is linked to this subject, and none would be made")
 

@@ -64,9 +64,11 @@ class PortalSite:
         ensure_site_key(settings.site_key_file)
         self.server.store.apply(put_provider(name, SsoProvider(**options), settings), actor="test")
 
-    def go(self, browser: SsoBrowser, person: str, provider: str = "op", **claims: object) -> str:
+    def go(
+        self, browser: SsoBrowser, person: str, provider: str = "op", *, start: str = "start", **claims: object
+    ) -> str:
         """Be sent to the provider, sign in there as this person, and give the address of the way back."""
-        answer = browser.get(f"/sso/{provider}/start")
+        answer = browser.get(f"/sso/{provider}/{start}")
         assert answer.status_code == 303, answer.text
         (nonce,) = parse_qs(urlsplit(answer.headers["location"]).query)["nonce"]
         self.people[nonce] = {"sub": f"sub-of-{person}", "preferred_username": person, **claims}

@@ -19,6 +19,7 @@ from server.http.sso.onward import onward
 from server.http.sso.turns import NoTurn, Turns
 from server.sso.addresses import safe_return
 from server.sso.party import Hints, Reply
+from server.sso.refusals import Refusals
 from server.sso.sign_in import NotSignedIn, SignedIn, Tested
 from storage.database.records import Role
 from storage.database.sso_flows import Purpose
@@ -45,6 +46,7 @@ class SsoRoutes:
         self._desk = desk
         self._back_channel = asyncio.Semaphore(BACK_CHANNEL_AT_ONCE)
         self._turns = Turns()
+        self._refusals = Refusals()
 
     def routes(self) -> list[Route]:
         """Give the addresses."""
@@ -153,6 +155,8 @@ class SsoRoutes:
 
     async def _finish(self, request: Request, handle: str, fields: dict[str, str]) -> Response:
         reply = Reply(request.path_params["provider"], handle, fields, cookies.browser_of(request), peer_of(request))
+        if self._refusals.too_many(reply.peer):
+            return self._refused(0, later=True)
         try:
             async with self._turns.turn(reply.provider):
                 outcome = await self._desk.bridge.abroad(self._desk.sso.sign_in.finish, reply)
@@ -167,6 +171,8 @@ class SsoRoutes:
                 answer = await self._desk.bridge.auth(self._desk.services.store.sso_answers.by_id, number)
                 return self._desk.pages.page("tested.html", {"answer": answer})
             case NotSignedIn(number, later):
+                if not later:
+                    self._refusals.count(reply.peer)
                 return self._refused(number, later=later)
 
     def _refused(self, number: int, *, later: bool = False) -> Response:
