@@ -16,7 +16,7 @@ from auth_backends.api import Clock, Factor, FrontEnd, Granted, Principal, Reaso
 from auth_backends.broker import Broker
 from config.settings import PortalSettings
 from server.peers import peer_address
-from storage.database.portal_sessions import PortalSession
+from storage.database.portal_sessions import TOUCH_INTERVAL_S, PortalSession
 from storage.database.records import User
 from storage.database.store import Store
 
@@ -83,7 +83,8 @@ class Portal:
         if user is None or reason is not None:
             self.end(session, "" if reason is None else reason.value)
             return None
-        self._store.portal.touch(session, now, user.epoch)
+        every_s = min(TOUCH_INTERVAL_S, self._settings.idle_s / 4)
+        self._store.portal.touch(session, now, user.epoch, every_s=every_s)
         return Visitor(user, session)
 
     def _why_over(self, user: User, session: PortalSession, peer: str) -> Reason | None:

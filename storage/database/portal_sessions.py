@@ -119,9 +119,9 @@ class PortalSessions:
         """Give the open sessions of a user, the oldest first."""
         return self._where(portal_sessions.c.user_id == user_id) if storable(user_id) else []
 
-    def touch(self, session: PortalSession, at: float, epoch: int) -> None:
+    def touch(self, session: PortalSession, at: float, epoch: int, *, every_s: float = TOUCH_INTERVAL_S) -> None:
         """Note that a session is used, and by which state of its user it was judged last."""
-        if at - session.seen_at < TOUCH_INTERVAL_S and epoch == session.epoch:
+        if at - session.seen_at < every_s and epoch == session.epoch:
             return
         with self._database.write() as connection:
             mine = update(portal_sessions).where(portal_sessions.c.id == session.id)

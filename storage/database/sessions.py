@@ -54,6 +54,15 @@ class SessionTable:
         with self._database.read() as connection:
             return [session_of(row) for row in connection.execute(query)]
 
+    def live_of(self, user_id: str) -> list[SessionRow]:
+        """Give the open sessions of one user on all workers, the oldest first."""
+        if not storable(user_id):
+            return []
+        mine = (sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
+        query = select(sessions).where(*mine).order_by(sessions.c.opened_at, sessions.c.id)
+        with self._database.read() as connection:
+            return [session_of(row) for row in connection.execute(query)]
+
     def by_id(self, id: str) -> SessionRow | None:  # noqa: A002 - the column's name
         """Give the session of this id, open or ended, or None."""
         if not storable(id):

@@ -86,6 +86,24 @@ def test_no_other_method_does_anything(browser: SsoBrowser, method: str, path: s
     assert browser.name() == "lola"
 
 
+def test_what_a_link_says_is_not_repeated(browser: SsoBrowser) -> None:
+    """A page of ours with a stranger's words on it is a trap: a made-up provider is nothing that is here."""
+    page = browser.get("/sso/call%20this%20number/start")
+
+    assert page.status_code == 404
+    assert "call this number" not in page.text
+
+
+def test_a_form_of_another_address_is_in_the_log(server: QuaymasterServer, browser: SsoBrowser) -> None:
+    """An admin whose site has no portal.public_url sees why nobody can sign in."""
+    form = {"form": browser.form("/sign-in"), "name": "lola", "password": PASSWORD}
+    answer = browser.post("/sign-in", form, origin="https://files.example.org")
+
+    assert answer.status_code == 400
+    assert "https://files.example.org" in server.log
+    assert "portal.other_origin" in server.log
+
+
 def test_signing_out_takes_a_form(browser: SsoBrowser) -> None:
     """No link or picture of another site ends a session."""
     browser.sign_in("lola", PASSWORD)

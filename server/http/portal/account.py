@@ -114,7 +114,7 @@ class AccountRoutes:
     def _values(self, visitor: Visitor) -> dict[str, object]:
         store, user, now = self._desk.services.store, visitor.user, time.time()
         settings = self._desk.services.settings.portal
-        live = [row for row in store.sessions.live() if row.user_id == user.id]
+        live = store.sessions.live_of(user.id)
         return {
             "user": user,
             "signs_in": f"{user.method} ({user.provider})" if user.provider else str(user.method),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,6 +15,9 @@ from server.runtime.bridge import Bridge
 from server.services import Services
 from server.sso.addresses import origin_of
 from server.sso.desk import SingleSignOn
+from storage.database.names import shown
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,10 @@ class Desk:
 
     def is_from_here(self, request: Request) -> bool:
         """Whether a form was posted by a page of ours: browsers name its origin (Fetch standard, section 3.2)."""
-        origin = request.headers.get("origin")
-        return origin == origin_of(self.services.settings)
+        origin, ours = request.headers.get("origin"), origin_of(self.services.settings)
+        if origin != ours:  # a site whose portal.public_url is not what browsers use finds out here
+            log.info("portal.other_origin", origin=shown(origin or ""), expected=ours, path=request.url.path)
+        return origin == ours
 
     def bound(self, request: Request, response: Response) -> str:
         """Give the cookie that this browser's sign-ins are bound to, and hand it out if there is none."""

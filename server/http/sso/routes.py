@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import urlencode
 
 import structlog
@@ -36,7 +35,7 @@ UNREACHABLE = (
 MAX_LOGOUT_FORM = 96 * 1024
 """Bytes of a form with a logout token or a message of single logout, whose own limit is 64 KiB."""
 BACK_CHANNEL_AT_ONCE = 2
-"""So many logout tokens are verified at a time by a worker: strangers may send them, and people wait to sign in."""
+"""So many logout tokens of a provider are verified at a time by a worker: strangers may send them."""
 
 
 class SsoRoutes:
@@ -44,7 +43,7 @@ class SsoRoutes:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._back_channel = asyncio.Semaphore(BACK_CHANNEL_AT_ONCE)
+        self._back_channel = Turns(BACK_CHANNEL_AT_ONCE)
         self._turns = Turns()
         self._refusals = Refusals()
 
@@ -125,11 +124,11 @@ class SsoRoutes:
         provider = request.path_params["provider"]
         try:
             token = (await form_of(request, MAX_LOGOUT_FORM)).get("logout_token", "")
-            async with self._back_channel:
+            async with self._back_channel.turn(provider):
                 await self._desk.bridge.abroad(
                     self._desk.sso.sign_out.from_back_channel, provider, token, peer_of(request)
                 )
-        except (BadForm, SsoRefused, StoreError) as error:
+        except (BadForm, NoTurn, SsoRefused, StoreError) as error:
             reason = error.reason.value if isinstance(error, SsoRefused) else type(error).__name__
             log.warning("sso.back_channel_refused", provider=provider, reason=reason, peer=peer_of(request))
             return JSONResponse({"error": "invalid_request"}, 400, HEADERS)  # whatever was wrong, says section 2.8
@@ -148,7 +147,12 @@ class SsoRoutes:
             return self._refused(0, later=True)
         except SsoRefused as refused:
             log.warning("sso.not_begun", provider=provider, reason=refused.reason.value, detail=refused.detail)
-            return self._notice("Sign-in is not possible there now", UNREACHABLE.format(label=provider), 503)
+            labels = {
+                button.name: button.label for button in await self._desk.bridge.auth(self._desk.sso.providers.buttons)
+            }
+            if provider not in labels:  # what a stranger wrote in a link is not repeated
+                return self._notice("There is nothing here.", "Nobody signs in at a provider of this name.", 404)
+            return self._notice("Sign-in is not possible there now", UNREACHABLE.format(label=labels[provider]), 503)
         response = sent_to(address)
         cookies.set_browser(response, cookie)
         return response

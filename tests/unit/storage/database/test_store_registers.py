@@ -43,6 +43,16 @@ def test_a_dead_workers_sessions_end_together(store: Store) -> None:
     assert [row.id for row in store.sessions.live()] == ["s0"]
 
 
+def test_the_open_sessions_of_one_user(store: Store) -> None:
+    """Those of others, and those that have ended, are not among them."""
+    for number, user in enumerate(("u1", "u2", "u1", "u1")):
+        store.sessions.open(session_row(f"s{number}", user_id=user, opened_at=10.0 - number))
+    store.sessions.end("s3", "logged_out", 20.0)
+
+    assert [row.id for row in store.sessions.live_of("u1")] == ["s2", "s0"]
+    assert store.sessions.live_of("\0") == []
+
+
 def test_a_hostile_peer_text_is_stored_clean(store: Store) -> None:
     """What a client sent cannot break the row or the terminal that shows it."""
     store.sessions.open(session_row("s1", user_name="a\0b\x1b[2J", peer="\udcff"))
