@@ -19,13 +19,14 @@ class NoTurn(Exception):
 class Turns:
     """Belongs to one event loop. Nothing is kept of a provider for which nobody waits: strangers make up names."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._at_once = at_once
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def turn(self, provider: str) -> AsyncIterator[None]:
         """Hold one of the provider's turns. Raises NoTurn if none was free in time."""
-        turns = self._turns.setdefault(provider, asyncio.Semaphore(AT_ONCE))
+        turns = self._turns.setdefault(provider, asyncio.Semaphore(self._at_once))
         try:
             async with asyncio.timeout(WAIT_S):
                 await turns.acquire()
