@@ -28,6 +28,7 @@ from joserfc.jws import JWSRegistry
 TENANT = "5b1f6a2e-0c3d-4e4f-8a9b-0c1d2e3f4a5b"
 OTHER_TENANT = "6c2f6a2e-0c3d-4e4f-8a9b-0c1d2e3f4a5b"
 OBJECT_ID = "0f7c1f5e-1111-4222-8333-444455556666"
+POLL_S = 0.005  # how long its end takes
 SECRET = "s3cret: of/the+client"  # characters that the forms of a request write differently
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -121,7 +122,7 @@ class Provider:
     def __post_init__(self) -> None:
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_S,), daemon=True)
         self._thread.start()
 
     @property
