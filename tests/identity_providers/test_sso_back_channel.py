@@ -249,21 +249,23 @@ class Held(list[Any]):
 
 
 def test_a_flood_holds_up_nobody_else() -> None:
-    """While the provider gives its keys to nobody, tokens of strangers wait; pages and passwords do not."""
-    with closing(Provider()) as slow, QuaymasterServer() as server:
+    """While the provider gives its keys to nobody, tokens of strangers wait; passwords and other providers do not."""
+    with closing(Provider()) as slow, closing(Provider()) as other, QuaymasterServer() as server:
         held = Held(slow.keys)
         slow.keys = held
         server.store.apply(put_provider("op", options_of(slow), with_site_key(server)), actor="test")
+        server.store.apply(put_provider("other", options_of(other), with_site_key(server)), actor="test")
         server.add_user("lola", password="right horse")
         busy = LogoutSite(server, slow)
         with ThreadPoolExecutor(24) as strangers:
             answers = [strangers.submit(busy.post, busy.token(key="attacker", sub="x")) for _ in range(24)]
             assert held.asked.wait(30)
             with SsoBrowser(server) as person:
+                begun = person.client.get("/sso/other/start")
+                waiting = [one for one in answers if not one.done()]
                 person.sign_in("lola", "right horse")
                 who = person.name()
-            still = sum(not one.done() for one in answers)
             held.go_on.set()
 
-        assert (who, still) == ("lola", 24)
+        assert (begun.status_code, len(waiting), who) == (303, 24, "lola")
         assert {one.result().status_code for one in answers} == {400}
