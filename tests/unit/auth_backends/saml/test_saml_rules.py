@@ -159,6 +159,13 @@ def test_a_message_is_measured_after_its_decoding() -> None:
     assert refused.value.reason is SsoReason.TOO_LARGE
 
 
+def test_a_message_is_measured_before_its_decoding() -> None:
+    """Blanks are left out, and cost memory all the same."""
+    with pytest.raises(SsoRefused) as refused:
+        decoded("PHgvPg==" + " " * 2 * MAX_MESSAGE)
+    assert refused.value.reason is SsoReason.TOO_LARGE
+
+
 def test_a_document_is_measured_before_it_is_read() -> None:
     """What an address answers has no other limit here."""
     with pytest.raises(SsoRefused) as refused:
@@ -197,6 +204,21 @@ def test_utf8_is_read_as_such(head: str) -> None:
 
 
 # Signatures ---------------------------------------------------------------------------------------
+
+
+def test_a_right_signature_of_something_else_signs_nothing_here(bench: Bench) -> None:
+    """The provider signed another element of the document; its signature stands in an assertion of the attacker's."""
+
+    def wrap(root: Any) -> None:
+        extensions = etree.Element(f"{{{NAMES['samlp']}}}Extensions")
+        root.insert(1, extensions)
+        other = etree.SubElement(extensions, "{urn:x}other", ID="_other")
+        etree.SubElement(other, "{urn:x}said")
+        assertion_of(root).insert(1, bench.signer.sign(other))
+
+    with pytest.raises(SsoRefused, match="another element") as refused:
+        bench.verify(bench.signer.response(REQUEST, bench.now, sign=(), unsigned=wrap))
+    assert refused.value.reason is SsoReason.BAD_SIGNATURE
 
 
 def by_fingerprint(bench: Bench) -> SamlVerifier:
