@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -35,13 +35,25 @@ class Visitor:
 
 
 class Portal:
-    """Blocking and thread-safe. Every method raises StoreError when nobody can tell."""
+    """Blocking and thread-safe. Every method raises StoreError when nobody can tell.
 
-    def __init__(self, store: Store, broker: Broker, settings: PortalSettings, *, clock: Clock = time.time) -> None:
+    ``is_gone`` says of an identity provider whether the site does not know it any more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        settings: PortalSettings,
+        *,
+        clock: Clock = time.time,
+        is_gone: Callable[[str], bool] = lambda _provider: False,
+    ) -> None:
         self._store = store
         self._broker = broker
         self._settings = settings
         self._clock = clock
+        self._is_gone = is_gone
 
     def open(self, granted: Granted, provider: str, subject: str = "", logout: Mapping[str, str] | None = None) -> str:
         """Open a session for who was let in, and give its cookie.
@@ -90,6 +102,8 @@ class Portal:
     def _why_over(self, user: User, session: PortalSession, peer: str) -> Reason | None:
         if session.provider and user.provider != session.provider:  # what one provider said is nothing to another
             return Reason.METHOD_CHANGED
+        if session.provider and self._is_gone(session.provider):  # removed or renamed: an admin trusts it no more
+            return Reason.NO_BACKEND
         if session.provider and user.epoch != session.epoch and not self._is_linked(user, session):
             return Reason.NOT_LINKED
         return self._broker.still_valid(user, _principal(user, session, peer))

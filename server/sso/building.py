@@ -31,7 +31,7 @@ def single_sign_on(store: Store, settings: Settings, broker: Broker, sign_in: Si
 
     book = ProviderBook(store, settings)
     providers = SignInProviders(book, {SsoMethod.SAML: saml, SsoMethod.OIDC: oidc})
-    portal = Portal(store, broker, settings.portal)
+    portal = Portal(store, broker, settings.portal, is_gone=providers.is_gone)
     return SingleSignOn(
         portal, providers, SsoSignIn(store, providers, sign_in, portal), SsoSignOut(store, providers, portal)
     )

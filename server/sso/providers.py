@@ -14,6 +14,7 @@ from auth_backends.sso import SsoReason, SsoRefused
 from config.sso import SsoMethod, SsoProvider
 from server.providers import ProviderBook
 from server.sso.party import Party
+from storage.database.store import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,14 @@ class SignInProviders:
             if listed.provider is not None and listed.provider.signs_in
         ]
         return sorted(found, key=lambda button: (button.label.casefold(), button.name))
+
+    def is_gone(self, name: str) -> bool:
+        """Whether nobody can sign in at a provider of this name any more; not where its settings cannot be read now."""
+        try:
+            provider = self._book.sso(name)
+        except StoreUnavailable:
+            return False
+        return provider is None or not provider.signs_in
 
     def settings(self, name: str) -> SsoProvider:
         """Give the settings of a provider where people can sign in. Raises SsoRefused."""
