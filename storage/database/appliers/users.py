@@ -160,8 +160,9 @@ def _set_method(tx: Connection, change: SetMethod) -> Effect:
         return Effect("user.method_set", old.name, old.id, changed=False)
     values = {"method": new.method.value, "provider": new.provider, "managed_by": owner.value}
     tx.execute(update(users).where(users.c.id == old.id).values(**values))
-    if moves:  # nobody else would ever end what the directory began
-        _keep_memberships(tx, old)
+    # Nobody else would ever end what the directory, or sign-ins at the former provider, began.
+    _keep_memberships(tx, old.id, {Owner.JIT, old.managed_by} if moves else {Owner.JIT})
+    if moves:
         forget_scim(tx, old.id)
     if new.method not in checks.LOCAL_METHODS:  # a hash that must never be compared must not be kept
         tx.execute(delete(passwords).where(passwords.c.user_id == old.id))
@@ -192,15 +193,15 @@ def _keep_grave(tx: Connection, user_id: str) -> None:
         tx.execute(insert(tombstones), grave | {"at": row.deleted_at})
 
 
-def _keep_memberships(tx: Connection, user: User) -> None:
-    """Make the memberships that a source held the site's own."""
-    held = select(memberships.c.group_id).where(memberships.c.user_id == user.id)
+def _keep_memberships(tx: Connection, user_id: str, sources: set[Owner]) -> None:
+    """Make the memberships that sources held the site's own."""
+    held = select(memberships.c.group_id).where(memberships.c.user_id == user_id)
     own = set(tx.execute(held.where(memberships.c.owner == Owner.MANUAL.value)).scalars())
-    theirs = set(tx.execute(held.where(memberships.c.owner == user.managed_by.value)).scalars())
-    of_source = (memberships.c.user_id == user.id, memberships.c.owner == user.managed_by.value)
-    tx.execute(delete(memberships).where(*of_source))
+    of_sources = memberships.c.owner.in_([source.value for source in sources])
+    theirs = set(tx.execute(held.where(of_sources)).scalars())
+    tx.execute(delete(memberships).where(memberships.c.user_id == user_id, of_sources))
     if new := theirs - own:
-        rows = [{"user_id": user.id, "group_id": group, "owner": Owner.MANUAL.value} for group in sorted(new)]
+        rows = [{"user_id": user_id, "group_id": group, "owner": Owner.MANUAL.value} for group in sorted(new)]
         tx.execute(insert(memberships), rows)
 
 

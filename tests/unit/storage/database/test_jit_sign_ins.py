@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage.database.changes import AddMember, CreateGroup, SetMethod, SetStatus, SignInJit
+from storage.database.changes import AddMember, CreateGroup, LinkIdentity, SetMethod, SetStatus, SignInJit
 from storage.database.records import Method, Owner, Role, Status, User
 from storage.database.store import Conflict, Store
 from tests.support.scim_rows import ENTRA, join, leave, make_scim_group
@@ -155,6 +155,20 @@ def test_what_an_admin_or_a_client_gave_stays(store: Store) -> None:
     sign_in(store, groups=frozenset())
 
     assert names_of(store, ann) == {"crew", "by hand"}
+
+
+@pytest.mark.parametrize("groups", [frozenset({"h-1"}), frozenset()])
+def test_what_a_former_provider_gave_is_the_sites_own(store: Store, groups: frozenset[str]) -> None:
+    """The sign-ins of a person's next provider take away what they gave themselves, and nothing of another's."""
+    make_scim_group(store, "Crew", external_id="g-1")
+    make_scim_group(store, "Hands", external_id="h-1", provider="okta")
+    ann = sign_in(store, groups=GROUPS)
+    store.apply(SetMethod(ann.id, Method.OIDC, "okta"), actor=ACTOR)
+    store.apply(LinkIdentity(ann.id, "okta", "okta-ann"), actor=ACTOR)
+    for told in (frozenset({"h-1"}), groups):
+        store.apply(SignInJit("okta", Method.OIDC, "okta-ann", "ann", groups=told), actor="sso:okta")
+
+    assert names_of(store, ann) == {"crew"} | ({"hands"} if groups else set())
 
 
 def test_another_providers_group_of_the_same_id_is_another(store: Store) -> None:
