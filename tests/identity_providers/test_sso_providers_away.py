@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 
 from auth_backends.saml.parties import ServiceProvider, new_key_pair
+from auth_backends.saml.requests import new_request_id
 from config.settings import Settings
 from config.sso import SsoMethod, SsoProvider, SsoVendor
 from server.providers import put_provider
 from storage.database.records import Method, Owner
 from tests.support.published import Published
+from tests.support.saml_logouts import logout_request, posted
 from tests.support.saml_signer import NAME, OBJECT_ID, TENANT, EntraSigner, idp_metadata
 from tests.support.scim_client import issue_token
 from tests.support.server import QuaymasterServer
@@ -85,6 +87,33 @@ def test_a_roll_over_loses_no_sign_in(server: QuaymasterServer, published: Publi
     assert published.requests == asked  # nobody makes us ask the provider again and again
     events = server.store.audit.tail(kind="sso.new_certificate", subject="rolling")
     assert len(events) == 1
+
+
+def test_a_roll_over_loses_no_sign_out(server: QuaymasterServer, published: Published) -> None:
+    """The first message by the new certificate is a request to sign out; the old one counts no more."""
+    old = signer_for(server, "leaving")
+    new = replace(old, pair=new_key_pair("idp", time.time()))
+    published.body = idp_metadata(old)
+    add(server, "leaving", published)
+    slo = old.acs_url.replace("/acs", "/slo")
+    claims = {OBJECT_ID: ("o-6",), NAME: ("leaving@contoso.test",)}
+
+    def sign_out(browser: SsoBrowser, signer: EntraSigner) -> int:
+        message = posted(signer, logout_request(signer, slo, time.time(), "ann@contoso.test", new_request_id()))
+        return browser.post("/sso/leaving/slo", {"SAMLRequest": message}, origin="https://login.example").status_code
+
+    with SsoBrowser(server) as browser:
+        sign_in(browser, "leaving", old, **claims)
+        published.body = idp_metadata(new)
+        kept = server.store.sso_kept.of("leaving", published.url)
+        assert kept is not None
+        server.store.sso_kept.put("leaving", published.url, kept.body, time.time() - 120)  # looked at two minutes ago
+        before = browser.name()
+        by_new = sign_out(browser, new)
+        after = browser.name()
+
+        assert (before, by_new, after) == ("leaving@contoso.test", 303, None)
+        assert [sign_out(browser, one) for one in (old, signer_for(server, "leaving"))] == [400, 400]
 
 
 def test_a_provider_that_is_away_takes_nothing_else_down(server: QuaymasterServer, published: Published) -> None:
