@@ -4,7 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUICK := -q -n 2 -m "not system"
 # Left to `make test`: PostgreSQL (mostly the same tests once more), work of seconds, and four of five random examples.
-INNER := -q -n 2 -m "not system and not postgres and not long" --hypothesis-profile=inner
+INNER := -q -m "not system and not postgres and not long" --hypothesis-profile=inner
+# A process for each part, side by side: pytest-xdist makes a third more work of so many short tests, and leaves a core
+# idle where tests wait.
+PARTS := auth_backends server storage
+UNITS := $(PARTS:%=unit-%) unit-rest
+BESIDE := --jobs=4 --output-sync=target
 # What is tested against auth_backends/ and storage/, whose branch coverage must stay at 95 % or more.
 COVERED := tests/unit/auth_backends tests/unit/storage tests/contract tests/fuzz tests/front_ends/test_decision_table.py
 # The same against real directories; the other tests of that folder start the whole server.
@@ -14,7 +19,7 @@ WHOLE := tests/directories/test_directory_sign_in.py
 # Also where the shell forbids it: without kept byte code each process compiles and rewrites all the tests anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check lint types unit clean
+.PHONY: run test check lint types unit $(UNITS) clean
 
 run: $(VENV)/.runtime
 	exec $(BIN)/quaymaster serve --demo
@@ -39,7 +44,8 @@ test: $(VENV)/.dev
 	$(BIN)/pytest -q -n 2 --dist loadscope --no-loadscope-reorder --durations=15 -m system tests $(DIRECTORIES:%=--ignore=%)
 	$(BIN)/pytest -q $(WHOLE)
 
-check: $(VENV)/.dev lint types unit
+check: $(VENV)/.dev
+	$(MAKE) --no-print-directory $(BESIDE) $(UNITS) lint types
 
 lint:
 	$(BIN)/ruff check --quiet .
@@ -50,7 +56,13 @@ types:
 	$(BIN)/mypy
 
 unit:
-	$(BIN)/pytest $(INNER) tests/unit tests/contract tests/architecture
+	$(MAKE) --no-print-directory $(BESIDE) $(UNITS)
+
+$(PARTS:%=unit-%): unit-%:
+	$(BIN)/pytest $(INNER) tests/unit/$*
+
+unit-rest:
+	$(BIN)/pytest $(INNER) tests/unit $(PARTS:%=--ignore=tests/unit/%) tests/contract tests/architecture
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage*
