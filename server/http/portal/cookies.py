@@ -16,7 +16,8 @@ from starlette.responses import Response
 SESSION = "__Host-qm_session"
 BROWSER = "__Host-qm_browser"
 BROWSER_BYTES = 32
-BROWSER_S = 3600
+BROWSER_S = 30 * 86_400
+"""So long that the tabs of a browser, opened again together, bind their sign-ins to one cookie, not each to its own."""
 MAX_COOKIE = 100
 
 
