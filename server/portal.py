@@ -118,6 +118,12 @@ class Portal:
         linked = self._store.users.by_identity(session.provider, session.logout.get(SUBJECT, ""))
         return linked is not None and linked.id == user.id
 
+    def replace(self, cookie: str | None) -> None:
+        """End the session of a cookie in whose place the browser gets another."""
+        session = None if not cookie else self._store.portal.find(cookie)
+        if session is not None:
+            self.end(session, "replaced")
+
     def end(self, session: PortalSession, reason: str) -> bool:
         """End a session on all workers; False if it had ended."""
         now = self._clock()

@@ -40,11 +40,10 @@ class Desk:
             log.info("portal.other_origin", origin=shown(origin or ""), expected=ours, path=request.url.path)
         return origin == ours
 
-    def bound(self, request: Request, response: Response) -> str:
-        """Give the cookie that this browser's sign-ins are bound to, and hand it out if there is none."""
-        cookie = cookies.browser_of(request) or cookies.new_browser()
-        cookies.set_browser(response, cookie)
-        return cookie
+    async def enter(self, request: Request, response: Response, cookie: str) -> None:
+        """Give a new session to the browser; the one that it had is over, as nobody could end that any more."""
+        await self.bridge.auth(self.sso.portal.replace, cookies.session_of(request))
+        cookies.set_session(response, cookie)
 
 
 def peer_of(request: Request) -> str:

@@ -88,7 +88,7 @@ class SignInRoutes:
             case Granted():
                 cookie = await self._desk.bridge.auth(self._desk.sso.portal.open, decision, "")
                 response = self._onward(return_to)
-                cookies.set_session(response, cookie)
+                await self._desk.enter(request, response, cookie)
                 return response
             case TryLater():
                 return self._shown(request, buttons, return_to, name=name, message=LATER, status=503)
@@ -143,7 +143,11 @@ class SignInRoutes:
         code_asked: bool = False,
     ) -> Response:
         cookie = cookies.browser_of(request) or cookies.new_browser()
+        offered = self._desk.services.settings.portal.password_sign_in or not buttons
+        password_asked = offered or request.method == "POST" or "password" in request.query_params
         values = {
+            "password_asked": password_asked,
+            "name_asked": password_asked or any(button.domains for button in buttons),
             "buttons": [{"label": button.label, "href": _start(button, return_to)} for button in buttons],
             "form": cookies.form_token(cookie),
             "return_to": return_to,

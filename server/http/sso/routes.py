@@ -169,7 +169,7 @@ class SsoRoutes:
         match outcome:
             case SignedIn(cookie, return_to):
                 response = sent_to(return_to)
-                cookies.set_session(response, cookie)
+                await self._desk.enter(request, response, cookie)
                 return response
             case Tested(number):
                 answer = await self._desk.bridge.auth(self._desk.services.store.sso_answers.by_id, number)
