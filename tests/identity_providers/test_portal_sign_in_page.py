@@ -47,6 +47,18 @@ def test_no_password_is_offered_where_the_site_offers_none(site: PortalSite, bro
     assert (PASSWORD_FIELD in named, NAME_FIELD in named) == (False, True)
 
 
+def test_nothing_that_a_provider_says_is_part_of_a_page(site: PortalSite, browser: SsoBrowser) -> None:
+    """Names and addresses are text, whoever wrote them."""
+    site.add_provider("open", jit=True)
+    hostile = "<script>alert(1)</script>\"'><img src=x>"
+    landed = browser.get(site.go(browser, "markup", "open", name=hostile, email=f"{hostile}@contoso.test"))
+    page = browser.get("/account").text
+
+    assert (landed.status_code, browser.name()) == (303, "markup")
+    assert page.count("&lt;script&gt;") == 2
+    assert not {"<script", "<img"} & {line.strip()[:7] for line in page.replace("<", "\n<").splitlines()}
+
+
 def test_a_browser_that_signs_in_again_has_one_session(site: PortalSite, browser: SsoBrowser) -> None:
     """The one before it is over: nobody could sign out of it any more."""
     lola, ann = site.server.user("lola"), site.server.user("ann")

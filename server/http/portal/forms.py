@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -11,6 +12,8 @@ from server.http.body import Body, BodyError, MalformedLength, declared_length
 MAX_FORM = 512 * 1024
 MAX_FIELDS = 50
 IDLE_S = 15.0
+WHOLE_S = 30.0
+"""Whoever sends a form byte by byte holds a connection, which are counted; none needs longer than this."""
 
 
 class BadForm(Exception):
@@ -24,8 +27,9 @@ async def form_of(request: Request, limit: int = MAX_FORM) -> dict[str, str]:
         raise BadForm("The form must be sent as application/x-www-form-urlencoded.")
     try:
         body = Body(request.receive, declared=declared_length(request.headers.raw), idle_timeout_s=IDLE_S)
-        text = await body.whole(limit)
-    except (BodyError, MalformedLength):
+        async with asyncio.timeout(WHOLE_S):
+            text = await body.whole(limit)
+    except (BodyError, MalformedLength, TimeoutError):
         raise BadForm("The form is too large, or did not come whole.") from None
     return fields_of(text.decode("ascii", "replace"))
 
