@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 QUICK := -q -n 2 -m "not system"
 # Left to `make test`: PostgreSQL (mostly the same tests once more), work of seconds, and four of five random examples.
 INNER := -q -m "not system and not postgres and not long" --hypothesis-profile=inner
-# A process for each part, side by side: pytest-xdist makes a third more work of so many short tests, and leaves a core
-# idle where tests wait.
-PARTS := auth_backends server storage
+# A process for each part, side by side; the parts take about the same time. Of so many short tests, pytest-xdist would make
+# a third more work, and leave a core idle where one of them waits.
+PARTS := server/cli auth_backends storage
 UNITS := $(PARTS:%=unit-%) unit-rest
 BESIDE := --jobs=4 --output-sync=target
 # What is tested against auth_backends/ and storage/, whose branch coverage must stay at 95 % or more.
