@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from lxml import etree
 
 from auth_backends.saml.documents import METADATA, NAMES, moment_of, parsed
@@ -171,8 +172,9 @@ def _certificates(descriptor: etree._Element) -> tuple[SigningCertificate, ...]:
             try:
                 der = base64.b64decode("".join((shown.text or "").split()), validate=True)
                 read = x509.load_der_x509_certificate(der)
+                read.public_key()  # read only when it is asked for
                 begins, ends = read.not_valid_before_utc.timestamp(), read.not_valid_after_utc.timestamp()
-            except (binascii.Error, ValueError, x509.InvalidVersion):
+            except (binascii.Error, ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
                 raise MetadataInvalid("A signing certificate in the metadata cannot be read.") from None
             found[der] = SigningCertificate(der, begins, ends)
     if not found:

@@ -11,7 +11,7 @@ from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 
 from auth_backends.saml.documents import NAMES, parsed
 from auth_backends.saml.metadata import MetadataInvalid, own_metadata, read_metadata
-from tests.support.saml_signer import ISSUER, SSO_URL, certificate_der, idp_metadata
+from tests.support.saml_signer import ISSUER, SSO_URL, certificate_der, ec_key_pair, idp_metadata
 from tests.unit.auth_backends.saml.conftest import Bench
 
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
@@ -101,6 +101,18 @@ def test_a_certificate_of_an_unknown_version_is_refused(bench: Bench) -> None:
 
     with pytest.raises(MetadataInvalid, match="cannot be read"):
         read_metadata(xml)
+
+
+def test_a_certificate_with_an_unknown_key_is_refused(bench: Bench) -> None:
+    """An admin is told when the metadata are read, and nobody has an error when they sign out."""
+    pair = ec_key_pair(bench.now)
+    good = certificate_der(pair)
+    odd = good.replace(b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a\x86\x48\xce\x3d\x03\x01\x7f")  # no curve
+    xml = idp_metadata(replace(bench.signer, pair=pair))
+    assert len(read_metadata(xml).certificates) == 1
+
+    with pytest.raises(MetadataInvalid, match="cannot be read"):
+        read_metadata(xml.replace(base64.b64encode(good), base64.b64encode(odd)))
 
 
 def test_metadata_of_another_provider_are_refused(bench: Bench) -> None:
