@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auth_backends.api import Clock, Secret
@@ -10,11 +11,13 @@ from auth_backends.api_keys import issue
 from auth_backends.ssh_keys import KeyRefused, parse_public_key
 from config.settings import Settings
 from storage.database.change_types import AddApiKey, AddSshKey, RevokeApiKey, RevokeSshKey
-from storage.database.records import User
+from storage.database.records import ApiKey, SshKey, User
 from storage.database.store import Conflict, InvalidChange, NotFoundInStore, Store
 
 DAY_S = 86_400.0
 MAX_TITLE = 100
+MAX_KEYS = 50
+"""Keys of each kind that a person has at a time; an admin can add more."""
 
 
 class OwnKeyRefused(Exception):
@@ -52,6 +55,7 @@ class OwnKeys:
         others = [one for one in self._store.credentials.ssh_keys_with_blob(key.blob) if one.user_id != user.id]
         if any(one.revoked_at is None for one in others):
             raise OwnKeyRefused("This key is in use already. Make one that is yours alone.")
+        self._room_for_one(self._store.credentials.ssh_keys_of(user.id))
         name = title.strip()[:MAX_TITLE] or key.comment[:MAX_TITLE]
         self._apply(user, AddSshKey(user.id, key.algorithm, key.blob, key.fingerprint, name))
         return key.fingerprint
@@ -62,6 +66,7 @@ class OwnKeys:
         most = self._settings.portal.own_api_key_days
         if not 1 <= days <= most:
             raise OwnKeyRefused(f"An API key ends after 1 to {most} days here.")
+        self._room_for_one(self._store.credentials.api_keys_of(user.id))
         issued, ends = issue(), self._clock() + days * DAY_S
         name = title.strip()[:MAX_TITLE]
         self._apply(user, AddApiKey(user.id, issued.id, issued.digest, name, read_only=read_only, expires_at=ends))
@@ -88,6 +93,12 @@ class OwnKeys:
             raise OwnKeyRefused("Keys are managed by your administrator here.")
         if user.break_glass:
             raise OwnKeyRefused("An emergency account has no keys: it signs in here alone.")
+
+    def _room_for_one(self, keys: Sequence[SshKey | ApiKey]) -> None:
+        now = self._clock()
+        live = [key for key in keys if key.revoked_at is None and (key.expires_at is None or now < key.expires_at)]
+        if len(live) >= MAX_KEYS:
+            raise OwnKeyRefused(f"You have {MAX_KEYS} keys of this kind; revoke one that you do not need.")
 
     def _apply(self, user: User, change: AddSshKey | AddApiKey | RevokeSshKey | RevokeApiKey) -> None:
         try:
