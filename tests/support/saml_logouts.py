@@ -62,9 +62,9 @@ def without_signature(root: Any) -> None:
     root.remove(root.find("ds:Signature", NAMES))
 
 
-def weak(signer: EntraSigner, **fields: str) -> EntraSigner:
+def weak(signer: EntraSigner, *, algorithm: str = "RSA_SHA256", digest: str = "SHA256") -> EntraSigner:
     """The same signer with other algorithms."""
-    return replace(signer, **fields)  # type: ignore[arg-type]  # fields by name
+    return replace(signer, algorithm=algorithm, digest=digest)
 
 
 def readable(form_value: str) -> Any:

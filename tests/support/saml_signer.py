@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import xmlsec
@@ -54,10 +54,9 @@ class EntraSigner:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def fresh(cls, sp: ServiceProvider, now: float, **fields: object) -> EntraSigner:
+    def fresh(cls, sp: ServiceProvider, now: float, *, issuer: str = ISSUER) -> EntraSigner:
         """A signer with a key of its own for this service provider."""
-        made = cls(new_key_pair("idp", now), sp.entity_id, sp.acs_url)
-        return replace(made, **fields)  # type: ignore[arg-type]  # fields by name
+        return cls(new_key_pair("idp", now), sp.entity_id, sp.acs_url, issuer)
 
     def idp(self, *more: KeyPair) -> IdentityProvider:
         """The provider as its metadata would describe it."""

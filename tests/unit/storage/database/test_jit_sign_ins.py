@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TypedDict, Unpack
+
 import pytest
 
 from storage.database.changes import AddMember, CreateGroup, LinkIdentity, SetMethod, SetStatus, SignInJit
@@ -13,11 +16,23 @@ from tests.support.store_rows import ACTOR, make_group, make_user, user_again
 GROUPS = frozenset({"g-1"})
 
 
-def sign_in(store: Store, external_id: str = "oid-ann", **fields: object) -> User:
+class Said(TypedDict, total=False):
+    """What a provider may say of a person, or an admin of newcomers."""
+
+    name: str
+    display_name: str
+    email: str
+    groups: frozenset[str] | None
+    make: bool
+    home_by_id: bool
+    protocols: frozenset[str]
+    default_group: str | None
+
+
+def sign_in(store: Store, external_id: str = "oid-ann", **said: Unpack[Said]) -> User:
     """Sign in somebody who is made if there is none."""
-    given: dict[str, object] = {"name": "ann@example.org", "display_name": "Ann", "email": "ann@example.org"}
-    given |= {"make": True, **fields}
-    change = SignInJit(ENTRA, Method.SAML, external_id, **given)  # type: ignore[arg-type]  # fields by name
+    plain = SignInJit(ENTRA, Method.SAML, external_id, "ann@example.org", "Ann", "ann@example.org", make=True)
+    change = replace(plain, **said)
     return user_again(store, store.apply(change, actor="sso:entra").subject_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypedDict, Unpack
 
 import pytest
 from sqlalchemy import select
@@ -18,13 +19,22 @@ NOW = 1_000_000.0
 LOGOUT = {"name_id": "abc", "session_index": "_1"}
 
 
-def session_of(store: Store, id: str = "s1", name: str = "ann", **fields: object) -> PortalSession:  # noqa: A002 - the column's name
+class Fields(TypedDict, total=False):
+    """What a test may want of a session."""
+
+    provider: str
+    opened_at: float
+    seen_at: float
+    password_version: float | None
+
+
+def session_of(store: Store, id: str = "s1", name: str = "ann", **fields: Unpack[Fields]) -> PortalSession:  # noqa: A002 - the column's name
     """A session of a user, who is made if there is none."""
     user = store.users.by_name(name) or make_user(store, name)
     kept = PortalSession(
         id, user.id, user.name, user.epoch, "sso", Method.SAML, "entra", "192.0.2.1", NOW, NOW, NOW + 3600, None, LOGOUT
     )
-    return replace(kept, **fields)  # type: ignore[arg-type]  # fields by name
+    return replace(kept, **fields)
 
 
 def test_a_cookie_finds_its_session(store: Store) -> None:
