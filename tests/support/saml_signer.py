@@ -54,9 +54,16 @@ class EntraSigner:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def fresh(cls, sp: ServiceProvider, now: float, *, issuer: str = ISSUER) -> EntraSigner:
+    def fresh(
+        cls,
+        sp: ServiceProvider,
+        now: float,
+        *,
+        issuer: str = ISSUER,
+        attributes: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> EntraSigner:
         """A signer with a key of its own for this service provider."""
-        return cls(new_key_pair("idp", now), sp.entity_id, sp.acs_url, issuer)
+        return cls(new_key_pair("idp", now), sp.entity_id, sp.acs_url, issuer, attributes=attributes or {})
 
     def idp(self, *more: KeyPair) -> IdentityProvider:
         """The provider as its metadata would describe it."""
