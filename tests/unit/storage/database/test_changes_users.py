@@ -22,6 +22,7 @@ from storage.database.store import Conflict, InvalidChange, InvalidName, Store
 from storage.database.tables import dav_locks, dav_properties, users
 from tests.support.store_rows import (
     ACTOR,
+    NewUser,
     make_admin,
     make_api_key,
     make_group,
@@ -79,7 +80,7 @@ def test_fields_change_and_others_stay(store: Store) -> None:
         {"break_glass": True, "role": Role.ADMIN, "managed_by": Owner.SCIM},
     ],
 )  # fmt: skip
-def test_a_senseless_user_is_refused(store: Store, fields: dict[str, object]) -> None:
+def test_a_senseless_user_is_refused(store: Store, fields: NewUser) -> None:
     """Values out of range and fields that contradict each other make no user."""
     with pytest.raises(InvalidChange):
         make_user(store, "ann", **fields)
