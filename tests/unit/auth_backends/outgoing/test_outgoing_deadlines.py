@@ -74,6 +74,7 @@ def deaf() -> Iterator[Callable[[int], None]]:
         one.close()
 
 
+@pytest.mark.long
 def test_an_address_that_swallows_connections_leaves_time_for_the_next(
     serve: Callable[..., RawServer], certificates: dict[str, Path], deaf: Callable[[int], None]
 ) -> None:

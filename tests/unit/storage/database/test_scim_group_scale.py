@@ -110,6 +110,7 @@ def test_a_large_move_is_one_change(store: Store, count: int) -> None:
     assert set(store.users.epochs(ids[:100]).values()) == {3}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("role", [False, True])
 def test_a_few_of_many_are_found_by_their_own_index(store: Store, *, role: bool) -> None:
     """Also while the database knows nothing yet of how large the group or the provider is."""
