@@ -10,6 +10,7 @@ import typer
 from server.cli.context import ConfigOption, JsonOption, open_site
 from server.cli.output import Failure, emit_record, emit_rows
 from server.cli.views import session_view
+from server.session_cuts import cut_session
 
 app = typer.Typer(no_args_is_help=True, help="Who is connected now.")
 
@@ -49,16 +50,5 @@ def cut(
         if session_id and not chosen:
             raise Failure(f"There is no live session {session_id!r}.", then="list them with: quaymaster session list")
         for row in chosen:
-            site.store.portal.end(row.id, "cut_by_admin", time.time())  # no worker holds one of the portal
-            site.store.revocations.add(session_id=row.id, reason="cut_by_admin")
-            site.store.audit.add(
-                "session.cut_requested",
-                site.actor,
-                row.user_name,
-                "ok",
-                "cut_by_admin",
-                front_end=row.front_end,
-                peer=row.peer,
-                session_id=row.id,
-            )
+            cut_session(site.store, row, actor=site.actor, reason="cut_by_admin", now=time.time())
         emit_record({"cut": [row.id for row in chosen]}, as_json=as_json)

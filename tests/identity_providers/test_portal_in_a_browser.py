@@ -61,8 +61,10 @@ def test_keys_and_sessions_are_made_and_ended_on_the_page(server: QuaymasterServ
         browser.submit("form[action='/account/keys/revoke']")
         browser.submit("form[action='/account/sessions/end']")
         browser.open(browser.address)
+        told = server.store.audit.tail(kind="session.cut_requested", subject="kim")
         elsewhere.open(f"https://localhost:{server.http_port}/account")
         elsewhere.arrives(f"https://localhost:{server.http_port}/sign-in")
 
     assert "key" in refused
+    assert [(event.actor, event.reason) for event in told] == [("kim", "ended_by_user")]
     assert pair.public.fingerprint not in browser.text

@@ -17,6 +17,7 @@ from server.http.portal.forms import BadForm, form_of
 from server.http.portal.pages import sent_to
 from server.own_keys import OwnKeyRefused, OwnKeys
 from server.portal import Visitor
+from server.session_cuts import cut_session
 from storage.database.records import ApiKey, SshKey
 
 Action = Callable[[Visitor, Mapping[str, str]], Awaitable[Response]]
@@ -98,8 +99,7 @@ class AccountRoutes:
             row = store.sessions.by_id(fields.get("id", ""))
             if row is None or row.user_id != visitor.user.id:
                 raise OwnKeyRefused("There is no such session.")
-            store.portal.end(row.id, "ended_by_user", time.time())
-            store.revocations.add(session_id=row.id, reason="ended_by_user")
+            cut_session(store, row, actor=visitor.user.name, reason="ended_by_user", now=time.time())
 
         await self._desk.bridge.auth(end)
         return sent_to("/account")
