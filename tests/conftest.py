@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 pytest_plugins = [
+    "tests.support.chromium",
     "tests.support.dav_site",
     "tests.support.directories.fixtures",
     "tests.support.examples",

@@ -1,4 +1,4 @@
-"""Running servers: on each kind of database with two SCIM clients, and with real identity providers and a browser."""
+"""Running servers: on each kind of database with two SCIM clients, and with real identity providers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.chromium import Chromium
 from tests.support.identity_providers.site import RealProviders
 from tests.support.postgres import PostgresServer
 from tests.support.scim_client import ScimHttp, add_provider, issue_token
@@ -45,10 +44,3 @@ def site() -> Iterator[RealProviders]:
     """Two workers a front end, SimpleSAMLphp and oidc-provider."""
     with RealProviders() as running:
         yield running
-
-
-@pytest.fixture
-def browser() -> Iterator[Chromium]:
-    """A browser that has been nowhere."""
-    with Chromium() as one:
-        yield one

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
+import pytest
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
@@ -107,3 +108,10 @@ class Chromium:
         except Exception as error:
             message = f"waited in vain for {what!r} at {self.address}:\n{self.text[:2000]}"
             raise AssertionError(message) from error
+
+
+@pytest.fixture
+def browser() -> Iterator[Chromium]:
+    """A browser that has been nowhere."""
+    with Chromium() as one:
+        yield one
