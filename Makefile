@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 QUICK := -q -n 2 -m "not system"
 # Left to `make test`: PostgreSQL (mostly the same tests once more), work of seconds, and four of five random examples.
 INNER := -q -m "not system and not postgres and not long" --hypothesis-profile=inner
-# A process for each part, side by side; the parts take about the same time. Of so many short tests, pytest-xdist would make
-# a third more work, and leave a core idle where one of them waits.
+# A process for each part, side by side; the parts take about the same time. Each collects its own tests alone, and where
+# one waits, another works.
 PARTS := server/cli auth_backends storage
 UNITS := $(PARTS:%=unit-%) unit-rest
 BESIDE := --jobs=4 --output-sync=target
