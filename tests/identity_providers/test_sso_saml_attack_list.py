@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from lxml import etree
 
 from auth_backends.api import Secret
 from auth_backends.saml.parties import ServiceProvider, new_key_pair
@@ -23,7 +24,8 @@ from tests.support.saml_attacks.documents import DOCUMENTS, raw
 from tests.support.saml_attacks.signatures import OTHER_REFERENCES, SIGNATURE_TRICKS, TAMPERINGS
 from tests.support.saml_attacks.wrappings import WRAPPINGS
 from tests.support.saml_attacks.wrong_things import WRONG_THINGS
-from tests.support.saml_signer import OID, TENANT, EntraSigner, idp_metadata
+from tests.support.saml_changes import value_of
+from tests.support.saml_signer import OBJECT_ID, OID, TENANT, EntraSigner, idp_metadata
 from tests.support.server import QuaymasterServer
 from tests.support.sso_browser import SsoBrowser, saml_request_id
 
@@ -125,6 +127,20 @@ def test_the_right_response_lets_in(site: Site, browser: SsoBrowser) -> None:
         assert browser.name() == "ann"
 
 
+def _comment_in(name: str) -> Callable[[Any], None]:
+    """A change that puts a comment into the middle of an attribute's value."""
+
+    def change(root: Any) -> None:
+        value = value_of(root, name)
+        text = value.text
+        value.text = text[:8]
+        mark = etree.Comment("x")
+        mark.tail = text[8:]
+        value.append(mark)
+
+    return change
+
+
 def _is_refused(site: Site, browser: SsoBrowser, response: httpx.Response) -> str:
     """The kept reason of an answer that looks as any other refusal."""
     assert response.status_code == 403
@@ -142,6 +158,31 @@ def test_a_forgery_lets_nobody_in(site: Site, browser: SsoBrowser, make: Make, *
     refused = site.post(browser, lambda number: make(site, number, time.time(), key))
 
     assert _is_refused(site, browser, refused)
+
+
+@pytest.mark.parametrize("when", ["unsigned", "signed"])
+def test_a_comment_truncates_no_value(site: Site, browser: SsoBrowser, when: str) -> None:
+    """S18: the object id is read whole, whether the comment came before the signature or after it."""
+    changes = {when: _comment_in(OBJECT_ID)}
+    landed = site.post(browser, lambda number: site.signer.response(number, time.time(), **changes))
+
+    assert landed.status_code == 303
+    assert browser.name() == "ann"
+
+
+def test_a_comment_makes_nobody_of_a_longer_name(site: Site, browser: SsoBrowser) -> None:
+    """S18: rightly signed for somebody whose object id begins as ann's; cut at the comment it would be hers."""
+
+    def longer(root: Any) -> None:
+        value = value_of(root, OBJECT_ID)
+        mark = etree.Comment("x")
+        mark.tail = "-and-more"
+        value.append(mark)
+
+    landed = site.post(browser, lambda number: site.signer.response(number, time.time(), unsigned=longer))
+
+    assert landed.status_code == 303
+    assert browser.name() == "ann@contoso.test"  # a new user: newcomers are let in here
 
 
 @pytest.mark.parametrize("change", DOCUMENTS.values(), ids=DOCUMENTS)
