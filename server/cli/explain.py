@@ -11,7 +11,7 @@ from auth_backends.api import Factor, FrontEnd
 from server.app import build_broker
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, cell, emit_json, say
-from server.cli.scim_person import person_steps, person_view
+from server.cli.scim.person import person_steps, person_view
 from server.peers import peer_address
 from storage.database.names import canonical_login
 from storage.database.records import User

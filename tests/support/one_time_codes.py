@@ -7,7 +7,7 @@ from unittest import mock
 
 from auth_backends.api import Secret
 from auth_backends.totp import STEP_S, code_at
-from server.cli import user_totp
+from server.cli.user import totp as user_totp
 from tests.support.cli import Cli
 
 SECRET = Secret("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")

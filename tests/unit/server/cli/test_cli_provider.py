@@ -13,7 +13,7 @@ from auth_backends.ldap.check import Outcome, Stage
 from config.ldap import LdapProvider
 from config.settings import Settings
 from server.cli import directories
-from server.cli.provider_settings import LDAP_KIND, SECRET
+from server.cli.provider.settings import LDAP_KIND, SECRET
 from server.providers import ProviderBook
 from storage.database.sync_log import SyncState
 from tests.support.cli import Cli

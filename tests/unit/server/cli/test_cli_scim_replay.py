@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from config.sso import SsoMethod, SsoProvider
-from server.cli.scim_export import exported
+from server.cli.scim.export import exported
 from server.http.scim.recordings.sequences import names
 from server.http.scim.redaction import kept_body, kept_json
 from server.http.scim.requests import ScimRequest

@@ -123,7 +123,7 @@ def test_an_approval_is_for_what_was_shown(
         with opened() as store:
             assert ask(store, "DELETE", f"/Users/{burst[0]}").status == 503
 
-    monkeypatch.setattr("server.cli.scim_waiting.values.confirm", thinks_it_over)
+    monkeypatch.setattr("server.cli.scim.waiting.values.confirm", thinks_it_over)
 
     said = cli.run("scim", "approve", "entra", "--json")
 

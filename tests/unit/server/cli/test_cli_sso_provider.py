@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import Settings
 from config.sso import SsoProvider
-from server.cli.provider_settings import CLIENT_SECRET, LDAP_KIND, SSO_KIND
+from server.cli.provider.settings import CLIENT_SECRET, LDAP_KIND, SSO_KIND
 from server.providers import ProviderBook
 from storage.database.sso_answers import SsoAnswer
 from tests.support.cli import Cli

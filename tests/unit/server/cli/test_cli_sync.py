@@ -10,8 +10,8 @@ import pytest
 
 from auth_backends.ldap.sync.api import LEASE_PREFIX, Progress, Report, Wish
 from server.cli import directories
-from server.cli.sync_progress import interruptible, telling
-from server.cli.sync_views import item_line
+from server.cli.sync.progress import interruptible, telling
+from server.cli.sync.views import item_line
 from storage.database.sync_log import Mode, Outcome, SyncConflict, SyncItem, SyncState
 from tests.support.cli import Cli
 from tests.unit.server.cli.conftest import Kept, Opened

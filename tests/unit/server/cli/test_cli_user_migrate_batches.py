@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.cli import user_migrate_run
+from server.cli.user.migrate import run as user_migrate_run
 from storage.database.changes import AddMember
 from storage.database.records import Method, User
 from storage.database.store import Store, StoreUnavailable

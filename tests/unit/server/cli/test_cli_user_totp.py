@@ -16,7 +16,8 @@ import pytest
 from auth_backends.api import Secret
 from auth_backends.totp import STEP_S, CodeAnswer, TotpCodes, code_at, enrolment_uri
 from config.settings import Settings
-from server.cli import user_totp, values
+from server.cli import values
+from server.cli.user import totp as user_totp
 from storage.database.sealing import load_site_key
 from tests.support.cli import Cli
 from tests.support.one_time_codes import SECRET, code_now, enrol, wrong_code

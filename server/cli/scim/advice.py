@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from server.cli.output import printable
-from server.cli.scim_matches import LINK, doubt, matching
+from server.cli.scim.matches import LINK, doubt, matching
 from storage.database.moving import not_movable
 from storage.database.records import Owner, User
 from storage.database.scim_waiting import ScimConflict

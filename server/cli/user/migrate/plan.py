@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from server.cli.context import Site
 from server.cli.output import moment, printable
-from server.cli.scim_matches import doubt, matching
-from server.cli.user_migrate_clash import id_clash, name_clash
-from server.cli.user_migrate_keys import key_notes, opens
+from server.cli.scim.matches import doubt, matching
+from server.cli.user.migrate.clash import id_clash, name_clash
+from server.cli.user.migrate.keys import key_notes, opens
 from server.http.scim.person import facts_of
 from storage.database.migration_changes import MigrateUser
 from storage.database.migrations_log import LiveKeys

@@ -11,16 +11,16 @@ from server.cli import directories, values
 from server.cli.checks.check import Check
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_json, emit_record, emit_rows, say
-from server.cli.provider_answers import answers
-from server.cli.provider_keep import changed_directory, keep, kept_row, new_directory
-from server.cli.provider_options import CLEARED, Given, takes_settings
-from server.cli.provider_roles import Name, map_role, unmap_role
-from server.cli.provider_settings import LDAP_KIND, SSO_KIND
-from server.cli.provider_setup import setup_view, tell_setup
-from server.cli.provider_sign_in import check_sign_in
-from server.cli.provider_sso import changed_identity_provider, keep_identity_provider, new_identity_provider
-from server.cli.provider_sso_check import check_identity_provider
-from server.cli.provider_views import columns_for, list_views, passes, shown_view, stage_lines, stage_view
+from server.cli.provider.answers import answers
+from server.cli.provider.keep import changed_directory, keep, kept_row, new_directory
+from server.cli.provider.options import CLEARED, Given, takes_settings
+from server.cli.provider.roles import Name, map_role, unmap_role
+from server.cli.provider.settings import LDAP_KIND, SSO_KIND
+from server.cli.provider.setup import setup_view, tell_setup
+from server.cli.provider.sign_in import check_sign_in
+from server.cli.provider.sso import changed_identity_provider, keep_identity_provider, new_identity_provider
+from server.cli.provider.sso_check import check_identity_provider
+from server.cli.provider.views import columns_for, list_views, passes, shown_view, stage_lines, stage_view
 from server.providers import Listed, ListedSso
 from storage.database.changes import DeleteProvider
 from storage.database.errors import Conflict

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from server.cli import directories, provider_groups, values
+from server.cli import directories, values
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_record, note, printable
+from server.cli.provider import groups as provider_groups
 from server.cli.views import View
 from server.providers import Listed, ListedSso
 from storage.database.changes import Applied, MapRole, UnmapRole

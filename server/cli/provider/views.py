@@ -11,8 +11,8 @@ from config.sections import Section
 from server.cli.checks.check import Check, Outcome
 from server.cli.context import Site
 from server.cli.output import cell, moment
-from server.cli.provider_settings import LDAP_KIND, SSO_KIND, ProviderKind
-from server.cli.sync_views import run_view
+from server.cli.provider.settings import LDAP_KIND, SSO_KIND, ProviderKind
+from server.cli.sync.views import run_view
 from server.cli.views import View
 from server.providers import LDAP, SSO, Listed, ListedSso, Origin
 from storage.database.records import Method, RoleMapping

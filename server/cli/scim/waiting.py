@@ -9,9 +9,9 @@ import typer
 from server.cli import values
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_record, emit_rows, note, printable
-from server.cli.scim_advice import advice_for
-from server.cli.scim_person import person_view
-from server.cli.scim_views import CONFLICT_COLUMNS, HELD_COLUMNS, AnyName, Name, conflict_view, held_view
+from server.cli.scim.advice import advice_for
+from server.cli.scim.person import person_view
+from server.cli.scim.views import CONFLICT_COLUMNS, HELD_COLUMNS, AnyName, Name, conflict_view, held_view
 from server.cli.views import View
 from storage.database.errors import Conflict
 from storage.database.scim_changes import ApproveEnds, DismissEnds, RestoreUser

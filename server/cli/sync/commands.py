@@ -10,8 +10,8 @@ from auth_backends.ldap.sync.api import Report, Wish
 from server.cli import directories
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_json, emit_record, emit_rows, moment, note, printable, say
-from server.cli.sync_progress import interruptible, telling
-from server.cli.sync_views import (
+from server.cli.sync.progress import interruptible, telling
+from server.cli.sync.views import (
     CONFLICT_COLUMNS,
     RUN_COLUMNS,
     conflict_view,

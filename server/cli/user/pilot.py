@@ -9,8 +9,8 @@ import typer
 
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_rows, note, printable
-from server.cli.user_migrate_plan import Candidate, Plan, State
-from server.cli.user_migrate_views import PILOT_COLUMNS, To
+from server.cli.user.migrate.plan import Candidate, Plan, State
+from server.cli.user.migrate.views import PILOT_COLUMNS, To
 from server.cli.views import View
 from storage.database.changes import LinkIdentity
 from storage.database.migration_changes import MarkPilot, UnmarkPilot

@@ -16,9 +16,9 @@ from config.providers import PROVIDER_NAME
 from server.cli import directories, values
 from server.cli.context import Site, unreadable
 from server.cli.output import Failure, note, warn
-from server.cli.provider_options import Given, directory_from
-from server.cli.provider_settings import SECRET
-from server.cli.provider_views import kind_of, stage_lines
+from server.cli.provider.options import Given, directory_from
+from server.cli.provider.settings import SECRET
+from server.cli.provider.views import kind_of, stage_lines
 from server.providers import Origin, opened, put_provider
 from storage.database.records import StoredProvider
 from storage.database.sealing import load_site_key

@@ -12,7 +12,7 @@ from auth_backends.scim_clients import issue as issue_secret
 from server.cli import values
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_json, emit_record, emit_rows, moment, note, say, warn
-from server.cli.scim_views import TOKEN_COLUMNS, AnyName, Name, token_view
+from server.cli.scim.views import TOKEN_COLUMNS, AnyName, Name, token_view
 from storage.database.scim_changes import AddScimToken, ExtendScimToken, RevokeScimToken
 from storage.database.scim_tokens import ScimToken
 

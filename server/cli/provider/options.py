@@ -17,7 +17,7 @@ from config.sections import Section
 from config.sso import SsoProvider
 from server.cli import values
 from server.cli.output import Failure
-from server.cli.provider_settings import CLIENT_SECRET, LDAP_KIND, SECRET, SSO_KIND, Form, ProviderKind, Setting
+from server.cli.provider.settings import CLIENT_SECRET, LDAP_KIND, SECRET, SSO_KIND, Form, ProviderKind, Setting
 
 CLEARED = "The empty text puts a setting back to its default."
 KINDS = (LDAP_KIND, SSO_KIND)

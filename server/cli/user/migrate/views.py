@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from server.cli.output import moment
-from server.cli.user_migrate_plan import Candidate, State
-from server.cli.user_migrate_run import Outcome
+from server.cli.user.migrate.plan import Candidate, State
+from server.cli.user.migrate.run import Outcome
 from server.cli.views import View
 from storage.database.migrations_log import Migration
 

@@ -11,8 +11,8 @@ import typer
 from server.cli import values
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, emit_json, emit_rows, note, printable, say, warn
-from server.cli.user_migrate_run import Outcome, undo_all
-from server.cli.user_migrate_views import JOURNAL_COLUMNS, Yes, journal_view
+from server.cli.user.migrate.run import Outcome, undo_all
+from server.cli.user.migrate.views import JOURNAL_COLUMNS, Yes, journal_view
 from server.cli.views import View
 from storage.database.migrations_log import Migration
 from storage.database.records import Status

@@ -10,8 +10,8 @@ from server.cli import values
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.linking import link_user, link_view, tell_unverified, wanted_link
 from server.cli.output import Failure, emit_record, note, printable, warn
-from server.cli.scim_matches import LINK, doubt, matching
-from server.cli.user_fields import ExternalId
+from server.cli.scim.matches import LINK, doubt, matching
+from server.cli.user.fields import ExternalId
 from server.cli.views import View
 from server.providers import ProviderBook
 from storage.database.changes import AdoptUser, UnlinkIdentity

@@ -14,8 +14,8 @@ import typer
 from server.cli import values
 from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.output import Failure, cell, emit_json_line, emit_rows, note, say
-from server.cli.scim_export import write_sequence
-from server.cli.scim_views import LOG_COLUMNS, AnyName, request_view
+from server.cli.scim.export import write_sequence
+from server.cli.scim.views import LOG_COLUMNS, AnyName, request_view
 from server.cli.views import View
 from storage.database.errors import InvalidName
 from storage.database.names import canonical_login

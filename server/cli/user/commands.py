@@ -12,8 +12,8 @@ from server.cli.context import ConfigOption, JsonOption, Site, open_site
 from server.cli.linking import link_view, linked, needed_link, tell_unverified
 from server.cli.output import Failure, emit_record, emit_rows, note, warn
 from server.cli.passwords import hashed_password, password_rule
-from server.cli.scim_person import person_view
-from server.cli.user_fields import (
+from server.cli.scim.person import person_view
+from server.cli.user.fields import (
     DisplayName,
     Email,
     Expires,
@@ -25,11 +25,11 @@ from server.cli.user_fields import (
     Quota,
     changed_fields,
 )
-from server.cli.user_links import adopt, link, unlink
-from server.cli.user_migrate import register as add_migration
-from server.cli.user_status import refused_status, tell_kept_role
-from server.cli.user_totp import app as totp
-from server.cli.user_totp import tell_break_glass
+from server.cli.user.links import adopt, link, unlink
+from server.cli.user.migrate.commands import register as add_migration
+from server.cli.user.status import refused_status, tell_kept_role
+from server.cli.user.totp import app as totp
+from server.cli.user.totp import tell_break_glass
 from server.cli.views import View, api_key_view, grant_view, ssh_key_view, user_view
 from storage.database.changes import (
     CreateUser,

@@ -12,11 +12,11 @@ from config.sso import SsoMethod, SsoProvider
 from server.cli import values
 from server.cli.context import Site, unreadable
 from server.cli.output import Failure, note, warn
-from server.cli.provider_keep import kept_row, refuse_name
-from server.cli.provider_options import Given, identity_provider_from
-from server.cli.provider_settings import CLIENT_SECRET
-from server.cli.provider_sign_in import check_sign_in
-from server.cli.provider_views import passes, stage_lines
+from server.cli.provider.keep import kept_row, refuse_name
+from server.cli.provider.options import Given, identity_provider_from
+from server.cli.provider.settings import CLIENT_SECRET
+from server.cli.provider.sign_in import check_sign_in
+from server.cli.provider.views import passes, stage_lines
 from server.providers import opened_sso, put_provider
 from storage.database.records import Method
 from storage.database.sealing import load_site_key

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from server.cli import scim_token
 from server.cli.context import ConfigOption, JsonOption, open_site
 from server.cli.output import cell, emit_json, note, say, warn
-from server.cli.provider_views import client_view
-from server.cli.scim_guide import ENTRA, OKTA, Urls, urls
-from server.cli.scim_log import log
-from server.cli.scim_replay import replay_check
-from server.cli.scim_views import Name
-from server.cli.scim_waiting import approve, conflicts, dismiss, held, restore
+from server.cli.provider.views import client_view
+from server.cli.scim import token as scim_token
+from server.cli.scim.guide import ENTRA, OKTA, Urls, urls
+from server.cli.scim.log import log
+from server.cli.scim.replay import replay_check
+from server.cli.scim.views import Name
+from server.cli.scim.waiting import approve, conflicts, dismiss, held, restore
 from server.cli.views import View
 
 app = typer.Typer(no_args_is_help=True, help="SCIM clients of identity providers: Entra ID, Okta and others.")

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from server.cli.context import Site
-from server.cli.sync_progress import interruptible
-from server.cli.user_migrate_plan import Candidate
+from server.cli.sync.progress import interruptible
+from server.cli.user.migrate.plan import Candidate
 from storage.database.errors import Conflict, InvalidChange, NotFoundInStore, StoreUnavailable
 from storage.database.migration_changes import UndoMigration
 from storage.database.migrations_log import Migration

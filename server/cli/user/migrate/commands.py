@@ -13,12 +13,12 @@ import typer
 from server.cli import values
 from server.cli.context import ConfigOption, JsonOption, open_site
 from server.cli.output import Failure, emit_json, emit_rows, note, printable, say, warn
-from server.cli.user_migrate_plan import Candidate, Plan, State
-from server.cli.user_migrate_run import Outcome, move_all
-from server.cli.user_migrate_undo import migrate_undo, migrations
-from server.cli.user_migrate_views import PLAN_COLUMNS, To, Yes, candidate_view, counts_line, counts_of
-from server.cli.user_migrate_who import Wanted, wanted_users
-from server.cli.user_pilot import pilot
+from server.cli.user.migrate.plan import Candidate, Plan, State
+from server.cli.user.migrate.run import Outcome, move_all
+from server.cli.user.migrate.undo import migrate_undo, migrations
+from server.cli.user.migrate.views import PLAN_COLUMNS, To, Yes, candidate_view, counts_line, counts_of
+from server.cli.user.migrate.who import Wanted, wanted_users
+from server.cli.user.pilot import pilot
 from server.cli.views import View
 from storage.database.records import Method
 

@@ -1,0 +1,1 @@
+"""``quaymaster user migrate``: people of a directory become people of an identity provider."""
