@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from server.http.body import Body, BodyError, MalformedLength, declared_length
+from server.http.body import DISCARDED_BLOCK, Body, BodyError, BodyTooLarge, MalformedLength, declared_length
 
 MAX_FORM = 512 * 1024
 MAX_FIELDS = 50
 IDLE_S = 15.0
 WHOLE_S = 30.0
 """Whoever sends a form byte by byte holds a connection, which are counted; none needs longer than this."""
+MAX_LEFT = 8 * 1024 * 1024
+LEFT_S = 5.0
+"""Of a form that is too large so much is still read, for so long: whoever is cut off while sending hears no answer."""
 
 
 class BadForm(Exception):
@@ -27,11 +31,24 @@ async def form_of(request: Request, limit: int = MAX_FORM) -> dict[str, str]:
         raise BadForm("The form must be sent as application/x-www-form-urlencoded.")
     try:
         body = Body(request.receive, declared=declared_length(request.headers.raw), idle_timeout_s=IDLE_S)
-        async with asyncio.timeout(WHOLE_S):
-            text = await body.whole(limit)
+        try:
+            async with asyncio.timeout(WHOLE_S):
+                text = await body.whole(limit)
+        except BodyTooLarge:
+            if "expect" not in request.headers:  # who waits for "100 Continue" has sent nothing yet
+                await _read_on(body)
+            raise
     except (BodyError, MalformedLength, TimeoutError):
         raise BadForm("The form is too large, or did not come whole.") from None
     return fields_of(text.decode("ascii", "replace"))
+
+
+async def _read_on(body: Body) -> None:
+    """Read what is left: a connection closed with data unread is reset, and the answer lost (RFC 9112 section 9.6)."""
+    with suppress(BodyError, TimeoutError):
+        async with asyncio.timeout(LEFT_S):
+            while body.received < MAX_LEFT and await body.block(DISCARDED_BLOCK):
+                pass
 
 
 def fields_of(text: str) -> dict[str, str]:
