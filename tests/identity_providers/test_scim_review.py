@@ -9,6 +9,7 @@ import uuid
 import pytest
 
 from storage.database.records import Status
+from tests.support.scim_checks import fresh
 from tests.support.scim_client import ScimHttp, add_provider, issue_token
 from tests.support.server import QuaymasterServer
 from tests.support.waiting import eventually
@@ -17,10 +18,6 @@ pytestmark = pytest.mark.system
 
 OFF = {"op": "replace", "path": "active", "value": False}
 MANY = "&".join(f"a{number}=1" for number in range(60))
-
-
-def fresh(prefix: str = "person") -> str:
-    return f"{prefix}-{uuid.uuid4().hex[:10]}@contoso.example"
 
 
 @pytest.mark.parametrize("query", ["attributes=userName&excludedAttributes=emails", MANY, "x=%ff"])

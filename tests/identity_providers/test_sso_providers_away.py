@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from auth_backends.api import Secret
 from auth_backends.saml.parties import ServiceProvider, new_key_pair
 from auth_backends.saml.requests import new_request_id
 from config.settings import Settings
@@ -41,11 +43,11 @@ def published() -> Iterator[Published]:
 def signer_for(server: QuaymasterServer, name: str) -> EntraSigner:
     """A provider with a key of its own."""
     base = f"https://localhost:{server.http_port}/sso/{name}"
-    sp = ServiceProvider(f"{base}/metadata", f"{base}/acs", f"{base}/slo", None, "")  # type: ignore[arg-type]
+    sp = ServiceProvider(f"{base}/metadata", f"{base}/acs", f"{base}/slo", Secret(""), "")
     return EntraSigner.fresh(sp, time.time())
 
 
-def add(server: QuaymasterServer, name: str, published: Published, **fields: object) -> None:
+def add(server: QuaymasterServer, name: str, published: Published, **fields: Any) -> None:
     """Add a provider that publishes its metadata, and lets newcomers in."""
     provider = SsoProvider(
         method=SsoMethod.SAML,
@@ -54,7 +56,7 @@ def add(server: QuaymasterServer, name: str, published: Published, **fields: obj
         jit=True,
         metadata_url=published.url,
         private_hosts=True,
-        **fields,  # type: ignore[arg-type]  # fields by name
+        **fields,
     )
     server.store.apply(put_provider(name, provider, Settings()), actor="test")
 

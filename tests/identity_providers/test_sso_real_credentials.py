@@ -87,7 +87,7 @@ def test_the_password_opens_nothing_and_the_keys_made_in_the_session_open_what_t
     browser.says(pair.public.fingerprint)
     browser.type("form[action='/account/api-keys'] input[name=title]", "backup")
     browser.submit("form[action='/account/api-keys']")
-    api_key = browser.shown("#secret").text
+    api_key = browser.text_of("#secret")
     file = tmp_path / "file"
     file.write_bytes(b"what is sent")
 
@@ -128,4 +128,4 @@ def sign_in_here(site: RealProviders, person: Person, secret: str) -> str:
         other.open(f"{site.origin}/sign-in")
         other.type("input[name=name]", person.login)
         other.type("input[name=password]", secret, enter=True)
-        return other.shown("[role=alert]").text
+        return other.text_of("[role=alert]")

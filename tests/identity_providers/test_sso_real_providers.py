@@ -20,7 +20,7 @@ def test_a_person_signs_in_by_saml_lands_where_they_wanted_and_signs_out_everywh
 ) -> None:
     """SP-initiated; by single logout the provider, too, asks for the password again."""
     site.sign_in_by_saml(browser, JOE, "/account?wanted")
-    assert browser.shown("#login").text == "joe"
+    assert browser.text_of("#login") == "joe"
     browser.click_link("Sign out")
     browser.says(SIGNED_OUT)
     assert browser.address == f"{site.origin}/signed-out"
@@ -55,7 +55,7 @@ def test_a_person_signs_in_by_openid_connect_lands_where_they_wanted_and_signs_o
 ) -> None:
     """Code flow with PKCE; the provider asks whether to sign out there, too, and sends back."""
     site.sign_in_by_oidc(browser, ANN, "/account?wanted")
-    assert browser.shown("#login").text == "ann"
+    assert browser.text_of("#login") == "ann"
     browser.click_link("Sign out")
     browser.click_link("Yes, sign me out")
     browser.says(SIGNED_OUT)
@@ -117,7 +117,7 @@ def test_what_a_provider_begins_counts_only_if_that_is_switched_on(site: RealPro
         site.cli("provider", "set", "saml", "--idp-initiated=on")
         browser.open(tile)
         browser.arrives(f"{site.origin}/account")
-        assert browser.shown("#login").text == "joe"
+        assert browser.text_of("#login") == "joe"
     finally:
         site.cli("provider", "set", "saml", "--idp-initiated=off")
 
@@ -133,4 +133,4 @@ def test_an_admins_test_sign_in_shows_the_claims_and_signs_nobody_in(site: RealP
     assert JOE.object_id in browser.text
     assert "joe" in browser.text
     browser.open(f"{site.origin}/account")
-    assert browser.shown("#login").text == "root"
+    assert browser.text_of("#login") == "root"

@@ -41,7 +41,7 @@ def test_a_password_and_a_code(server: QuaymasterServer, browser: Chromium) -> N
     browser.type("input[name=password]", PASSWORD)
     browser.type("input[name=code]", code_now(+1), enter=True)
 
-    assert browser.shown("#login").text == "lola"
+    assert browser.text_of("#login") == "lola"
 
 
 def test_keys_and_sessions_are_made_and_ended_on_the_page(server: QuaymasterServer, browser: Chromium) -> None:
@@ -54,13 +54,14 @@ def test_keys_and_sessions_are_made_and_ended_on_the_page(server: QuaymasterServ
         elsewhere.shown("#login")
         browser.type("textarea[name=key]", "no key at all")
         browser.submit("form[action='/account/keys']")
-        refused = browser.shown("[role=alert]").text
+        refused = browser.text_of("[role=alert]")
         browser.type("textarea[name=key]", pair.public.line)
         browser.submit("form[action='/account/keys']")
         browser.says(pair.public.fingerprint)
         browser.submit("form[action='/account/keys/revoke']")
+        browser.gone("form[action='/account/keys/revoke']")
         browser.submit("form[action='/account/sessions/end']")
-        browser.open(browser.address)
+        browser.gone("form[action='/account/sessions/end']")
         told = server.store.audit.tail(kind="session.cut_requested", subject="kim")
         elsewhere.open(f"https://localhost:{server.http_port}/account")
         elsewhere.arrives(f"https://localhost:{server.http_port}/sign-in")

@@ -69,28 +69,40 @@ class Chromium:
         """Type an address."""
         self.driver.get(address)
 
-    def shown(self, selector: str) -> WebElement:
-        """Wait for an element and give it."""
-        return self._until(lambda: self.driver.find_elements(By.CSS_SELECTOR, selector), selector)[0]
+    def shown(self, selector: str) -> None:
+        """Wait for an element."""
+        self._until(lambda: self._found(selector), selector)
+
+    def gone(self, selector: str) -> None:
+        """Wait until there is no such element."""
+        self._until(lambda: not self.driver.find_elements(By.CSS_SELECTOR, selector), f"the end of {selector}")
+
+    def text_of(self, selector: str) -> str:
+        """Wait for an element and give what it says."""
+        return self._until(lambda: self._found(selector).text, selector)
 
     def click(self, selector: str) -> None:
         """Click on an element."""
-        self.shown(selector).click()
-
-    def click_link(self, words: str) -> None:
-        """Click on a link or button that says this."""
-        path = f"//a[contains(., '{words}')] | //button[contains(., '{words}')]"
-        self._until(lambda: self.driver.find_elements(By.XPATH, path), words)[0].click()
+        self._do(lambda: self._found(selector).click(), selector)
 
     def submit(self, selector: str) -> None:
         """Press the button of a form."""
         self.click(f"{selector} button")
 
+    def click_link(self, words: str) -> None:
+        """Click on a link or button that says this."""
+        path = f"//a[contains(., '{words}')] | //button[contains(., '{words}')]"
+        self._do(lambda: self.driver.find_element(By.XPATH, path).click(), words)
+
     def type(self, selector: str, text: str, *, enter: bool = False) -> None:
         """Type into a field, and press Enter if so said."""
-        field = self.shown(selector)
-        field.clear()
-        field.send_keys(text, *([Keys.ENTER] if enter else []))
+
+        def fill() -> None:
+            field = self._found(selector)
+            field.clear()
+            field.send_keys(text, *([Keys.ENTER] if enter else []))
+
+        self._do(fill, selector)
 
     def arrives(self, address: str) -> None:
         """Wait until the address bar begins with this."""
@@ -99,6 +111,18 @@ class Chromium:
     def says(self, words: str) -> None:
         """Wait until the page says this."""
         self._until(lambda: words in self.text, words)
+
+    def _found(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def _do(self, act: Callable[[], None], what: str) -> None:
+        """Do something to an element of the page; once more if the page was left meanwhile."""
+
+        def done() -> bool:
+            act()
+            return True
+
+        self._until(done, what)
 
     def _until(self, found: Callable[[], T], what: str) -> T:
         gone = [StaleElementReferenceException, NoSuchElementException]  # of a page that was just left
