@@ -29,8 +29,9 @@ def temps(home: Path) -> list[str]:
 def test_a_killed_client_publishes_nothing(protocol: str, server: QuaymasterServer) -> None:
     """At 50 random bytes of the file: a new name stays absent, an old file keeps its bytes, no temp stays."""
     chance = random.Random(f"killed {protocol}")
-    server.add_user("killed", password="right horse")
-    home = server.home_of("killed")
+    name = f"killed-{protocol}"  # of its own: a password that is set anew cuts the sessions of the one before
+    server.add_user(name, password="right horse")
+    home = server.home_of(name)
     old, new = home / f"{protocol}-old.bin", home / f"{protocol}-new.bin"
     home.mkdir(exist_ok=True, mode=0o700)
     old.write_bytes(b"what was there before")
@@ -40,12 +41,12 @@ def test_a_killed_client_publishes_nothing(protocol: str, server: QuaymasterServ
     for number in range(KILLS):
         target = old if number % 2 else new
         limit = chance.randrange(1, TOTAL)
-        login = ("killed", "right horse")
+        login = (name, "right horse")
         fate = Fate(protocol, port, login, server.certificate, f"/{target.name}", limit, TOTAL)
         client = context.Process(target=upload, args=(fate,))
         client.start()
         client.join(60)
-        assert client.exitcode == -signal.SIGKILL
+        assert client.exitcode == -signal.SIGKILL, server.log[-4000:]
 
     eventually(lambda: not temps(home), what="all uploads in flight to be cleaned up")
     assert not new.exists()
