@@ -29,9 +29,8 @@ def temps(home: Path) -> list[str]:
 def test_a_killed_client_publishes_nothing(protocol: str, server: QuaymasterServer) -> None:
     """At 50 random bytes of the file: a new name stays absent, an old file keeps its bytes, no temp stays."""
     chance = random.Random(f"killed {protocol}")
-    name = f"killed-{protocol}"  # of its own: a password that is set anew cuts the sessions of the one before
-    server.add_user(name, password="right horse")
-    home = server.home_of(name)
+    server.add_user("killed", password="right horse")
+    home = server.home_of("killed")
     old, new = home / f"{protocol}-old.bin", home / f"{protocol}-new.bin"
     home.mkdir(exist_ok=True, mode=0o700)
     old.write_bytes(b"what was there before")
@@ -41,7 +40,7 @@ def test_a_killed_client_publishes_nothing(protocol: str, server: QuaymasterServ
     for number in range(KILLS):
         target = old if number % 2 else new
         limit = chance.randrange(1, TOTAL)
-        login = (name, "right horse")
+        login = ("killed", "right horse")
         fate = Fate(protocol, port, login, server.certificate, f"/{target.name}", limit, TOTAL)
         client = context.Process(target=upload, args=(fate,))
         client.start()

@@ -207,13 +207,18 @@ class QuaymasterServer:
         expires_at: float | None = None,
         quota_bytes: int | None = None,
     ) -> User:
-        """Give the user of this name, made if there is none; with this password in either case."""
-        hashed = PasswordHasher(concurrency=1).hash(Secret(password)) if password is not None else None
+        """Give the user of this name, made if there is none; with this password in either case.
+
+        One that the user has already is not set anew: that would cut the user's sessions.
+        """
+        hasher = PasswordHasher(concurrency=1)
         known = self.store.users.by_name(name)
         if known is not None:
-            if hashed is not None:
-                self.store.apply(SetPassword(known.id, hashed), actor="test")
+            kept = self.store.credentials.password_hash(known.id)
+            if password is not None and (kept is None or not hasher.verify(kept, Secret(password))):
+                self.store.apply(SetPassword(known.id, hasher.hash(Secret(password))), actor="test")
             return self.user(name)
+        hashed = None if password is None else hasher.hash(Secret(password))
         method = Method(method)
         change = CreateUser(
             name=name,
